@@ -46,8 +46,11 @@ struct emp_broker_options {
  * Blocks signals SIGTERM, SIGINT and ignores SIGPIPE in the whole process. At most one at a time in a process. */
 int emp_broker_run(const struct emp_broker_options *o);
 
-/* May a broker listen on this host with so many API keys and agent tokens? 0; or EMP_E_FORBIDDEN with a text that says how to set
- * a key; EMP_E_INVALID when the address is none. Pure but for getaddrinfo of "localhost". */
+/* Splits "HOST:PORT" or "[V6]:PORT" into a NUL-terminated host (brackets removed) and a port. 0 or EMP_E_INVALID. */
+int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_port, struct emp_error *err);
+
+/* May a broker listen there with so many API keys and agent tokens? 0; or EMP_E_FORBIDDEN with a text that says how to set a key;
+ * EMP_E_INVALID when it is no IP address (or "localhost") and port. Pure. */
 int emp_broker_may_listen(struct emp_str listen, uint32_t api_keys, uint32_t agent_tokens, struct emp_error *err);
 
 #endif
