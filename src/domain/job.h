@@ -29,6 +29,8 @@ const char *emp_tier_word(enum emp_tier t);
 int emp_tier_parse(struct emp_str word, enum emp_tier *ret);
 
 enum emp_isolation { EMP_ISOLATION_NONE, EMP_ISOLATION_LOOSE, EMP_ISOLATION_STRICT };
+const char *emp_isolation_word(enum emp_isolation i);
+int emp_isolation_parse(struct emp_str word, enum emp_isolation *ret); /* 0 or EMP_E_INVALID */
 
 /* One predicate over a machine's capabilities. A path is dotted ("hardware.gpu_memory_gb"). A job's requirements are a list
  * of them; all must hold, and a negated one must not. Existing meaning: existing-system section 4.2, mended as in its section 0. */
@@ -64,7 +66,7 @@ struct emp_job_spec {
     emp_wall_ms workflow_datetime;  /* 0: not said; replaces the arrival time for ordering */
     int64_t estimated_duration_ms;  /* 0: not said */
     int64_t timeout_ms;             /* 0: the configured default */
-    int32_t max_retries;            /* executions in total; explicit 0 means: not retried, as 1 */
+    int32_t max_retries;            /* executions in total; 0 means: not retried, as 1; -1: not said, the configured default */
     int32_t retry_count;            /* as the submitter sent it */
     int32_t current_step, total_steps;
     enum emp_tier tier;

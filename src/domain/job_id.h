@@ -14,4 +14,7 @@ void emp_job_id_format(const struct emp_job_secret *s, emp_job_num num, char out
 /* 0 and *ret, or EMP_E_NOT_FOUND: not an id that this secret made. Upper and lower case hex. num < 2^48. */
 int emp_job_id_parse(const struct emp_job_secret *s, struct emp_str text, emp_job_num *ret);
 
+/* SipHash-2-4 of any bytes under the secret: what the tag is made with, for whoever needs a keyed hash (and for its known vectors). */
+uint64_t emp_siphash(const struct emp_job_secret *s, const void *data, size_t len);
+
 #endif
