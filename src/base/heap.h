@@ -1,5 +1,5 @@
-/* Binary heap of pointers whose elements know their place (an embedded uint32_t), so that removal and re-keying are
- * O(log n). Smallest first by `less`. In an arena; not thread-safe. */
+/* Binary heap of pointers whose elements know their place (an embedded uint32_t), so that removal
+ * and re-keying are O(log n). Smallest first by `less`. In an arena; not thread-safe. */
 #ifndef EMP_BASE_HEAP_H
 #define EMP_BASE_HEAP_H
 
@@ -19,11 +19,12 @@ struct emp_heap {
     emp_heap_less less;  /* total order: break ties by an id */
     size_t place_offset; /* offsetof(element, its uint32_t place) */
 };
-void emp_heap_init(struct emp_heap *h, struct emp_arena *arena, emp_heap_less less, size_t place_offset);
-void emp_heap_push(struct emp_heap *h, void *item);
-void *emp_heap_peek(const struct emp_heap *h); /* NULL when empty */
-void *emp_heap_pop(struct emp_heap *h);        /* NULL when empty */
-void emp_heap_remove(struct emp_heap *h, void *item);
-void emp_heap_fix(struct emp_heap *h, void *item); /* after its key changed */
+void emp_heap_init(struct emp_heap *h, struct emp_arena *arena, emp_heap_less less,
+                   size_t place_offset);
+void emp_heap_push(struct emp_heap *h, void *item);   /* must be in no heap */
+void *emp_heap_peek(const struct emp_heap *h);        /* NULL when empty */
+void *emp_heap_pop(struct emp_heap *h);               /* NULL when empty */
+void emp_heap_remove(struct emp_heap *h, void *item); /* must be in this heap */
+void emp_heap_fix(struct emp_heap *h, void *item);    /* after its key changed */
 
 #endif

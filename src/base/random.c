@@ -1,27 +1,32 @@
-/* xoshiro256++ 1.0 and splitmix64, after the public-domain descriptions of David Blackman and Sebastiano Vigna. */
+/* xoshiro256++ 1.0 and splitmix64 as published by their authors (David Blackman and Sebastiano
+ * Vigna, public domain). */
 #include "base/random.h"
-
-uint64_t emp_mix64(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-    return x ^ (x >> 31);
-}
-
-void emp_random_init(struct emp_random *r, uint64_t seed)
-{
-    for (int i = 0; i < 4; i++)
-        r->s[i] = emp_mix64(seed += 0x9e3779b97f4a7c15ULL);
-}
 
 static uint64_t rotl(uint64_t x, int k)
 {
     return (x << k) | (x >> (64 - k));
 }
 
+uint64_t emp_mix64(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+void emp_random_init(struct emp_random *r, uint64_t seed)
+{
+    for (int i = 0; i < 4; i++) { /* splitmix64 never yields four zeros in a row */
+        seed += UINT64_C(0x9e3779b97f4a7c15);
+        r->s[i] = emp_mix64(seed);
+    }
+}
+
 uint64_t emp_random_u64(struct emp_random *r)
 {
-    uint64_t *s = r->s, result = rotl(s[0] + s[3], 23) + s[0], t = s[1] << 17;
+    uint64_t *s = r->s;
+    uint64_t result = rotl(s[0] + s[3], 23) + s[0];
+    uint64_t t = s[1] << 17;
     s[2] ^= s[0];
     s[3] ^= s[1];
     s[1] ^= s[2];
@@ -35,14 +40,15 @@ uint64_t emp_random_below(struct emp_random *r, uint64_t n)
 {
     if (n == 0)
         return 0;
-    uint64_t limit = UINT64_MAX - UINT64_MAX % n, x;
+    uint64_t reject = -n % n; /* 2^64 mod n: what is left of the range is a multiple of n */
+    uint64_t x;
     do
         x = emp_random_u64(r);
-    while (x >= limit);
+    while (x < reject);
     return x % n;
 }
 
 double emp_random_unit(struct emp_random *r)
 {
-    return (double)(emp_random_u64(r) >> 11) * 0x1.0p-53;
+    return (double)(emp_random_u64(r) >> 11) * 0x1p-53;
 }

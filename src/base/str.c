@@ -1,153 +1,197 @@
-/* Slices, UTF-8, edit distance; the interner; the growable buffer. */
+/* Slices, UTF-8, distance of names; the interner; the growable text. */
 #include "base/str.h"
+
 #include "base/random.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 int emp_str_cmp(struct emp_str a, struct emp_str b)
 {
-    uint32_t n = a.len < b.len ? a.len : b.len;
-    int r = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    return r ? r : (a.len > b.len) - (a.len < b.len);
+    uint32_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
 }
 
 struct emp_str emp_str_copy(struct emp_arena *a, struct emp_str s)
 {
-    char *p = emp_arena_alloc(a, (size_t)s.len + 1);
+    char *copy = emp_arena_alloc(a, (size_t)s.len + 1);
     if (s.len)
-        memcpy(p, s.ptr, s.len);
-    return (struct emp_str){p, s.len};
+        memcpy(copy, s.ptr, s.len);
+    return (struct emp_str){copy, s.len};
 }
 
 uint64_t emp_str_hash(struct emp_str s)
 {
-    uint64_t h = 0xcbf29ce484222325ULL;
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (uint32_t i = 0; i < s.len; i++)
-        h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3ULL;
-    return emp_mix64(h);
+        h = (h ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+    return emp_mix64(h); /* FNV's low bits alone are poor where keys differ in their last byte */
 }
 
-/* Length of the well-formed sequence at p (RFC 3629), 0 if there is none. */
+/* Length of the well-formed sequence (RFC 3629) at p, of which `left` bytes remain; 0 when it is
+ * not one. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
-    if (p[0] < 0x80)
-        return 1;
-    size_t n = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
-    if (p[0] < 0xC2 || p[0] > 0xF4 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xC0) != 0x80)
+    /* By lead byte: length, and the range of the second byte, which rules out overlong forms,
+     * surrogates and what lies above U+10FFFF. */
+    static const struct {
+        unsigned char first, last, len, low, high;
+    } forms[] = {
+        {0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+        {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
+        {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (p[0] < forms[i].first || p[0] > forms[i].last)
+            continue;
+        size_t len = forms[i].len;
+        if (len > left || (len > 1 && (p[1] < forms[i].low || p[1] > forms[i].high)))
             return 0;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
-        (p[0] == 0xF4 && p[1] > 0x8F))
-        return 0;
-    return n;
+        for (size_t k = 2; k < len; k++)
+            if ((p[k] & 0xc0) != 0x80)
+                return 0;
+        return len;
+    }
+    return 0;
 }
 
-bool emp_utf8_valid(const char *p, size_t len)
+bool emp_utf8_valid(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_sequence((const unsigned char *)p + i, len - i);
-        if (n == 0)
+    const unsigned char *p = (const unsigned char *)text;
+    for (size_t at = 0; at < len;) {
+        uint64_t eight;
+        if (len - at >= sizeof eight) { /* nearly all text is ASCII: eight at a time */
+            memcpy(&eight, p + at, sizeof eight);
+            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+                at += sizeof eight;
+                continue;
+            }
+        }
+        size_t step = utf8_sequence(p + at, len - at);
+        if (step == 0)
             return false;
-        i += n;
+        at += step;
     }
     return true;
 }
 
-unsigned emp_str_distance(struct emp_str a, struct emp_str b, unsigned max)
+static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
-    enum { LONGEST = 256 };
-    unsigned gap = a.len > b.len ? a.len - b.len : b.len - a.len;
-    if (gap > max || a.len > LONGEST || b.len > LONGEST)
-        return max + 1;
-    unsigned row[LONGEST + 1];
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned best = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-        }
-    }
-    return row[b.len] <= max ? row[b.len] : max + 1;
+    unsigned ab = a < b ? a : b;
+    return ab < c ? ab : c;
 }
 
-/* ---- interner ---- */
+/* One row of the table of Wagner and Fischer (1974) at a time, over the shorter name; ends early
+ * when no cell of a row is within `max`. */
+unsigned emp_str_distance(struct emp_str a, struct emp_str b, unsigned max)
+{
+    while (a.len && b.len && a.ptr[0] == b.ptr[0])
+        a.ptr++, a.len--, b.ptr++, b.len--;
+    while (a.len && b.len && a.ptr[a.len - 1] == b.ptr[b.len - 1])
+        a.len--, b.len--;
+    struct emp_str s = a.len < b.len ? a : b, t = a.len < b.len ? b : a;
+    if (t.len - s.len > max || s.len > EMP_STR_DISTANCE_MAX)
+        return max + 1;
+    unsigned row[EMP_STR_DISTANCE_MAX + 1];
+    for (uint32_t i = 0; i <= s.len; i++)
+        row[i] = i;
+    for (uint32_t j = 1; j <= t.len; j++) {
+        unsigned diagonal = row[0], best = j;
+        row[0] = j;
+        for (uint32_t i = 1; i <= s.len; i++) {
+            unsigned swap = diagonal + (s.ptr[i - 1] != t.ptr[j - 1]);
+            diagonal = row[i];
+            row[i] = min3(swap, row[i] + 1, row[i - 1] + 1);
+            best = row[i] < best ? row[i] : best;
+        }
+        if (best > max)
+            return max + 1;
+    }
+    return row[s.len] <= max ? row[s.len] : max + 1;
+}
+
+/* ---- interner: names by number, and a table of numbers probed linearly; at most half full;
+ * nothing is ever removed */
+
+enum { INTERN_SLOTS_FIRST = 16 };
 
 void emp_intern_init(struct emp_intern *in, struct emp_arena *arena)
 {
-    *in = (struct emp_intern){.arena = arena};
-    in->cap = 64;
-    in->names = emp_arena_array(arena, struct emp_str, in->cap);
-    in->count = 1;
-    in->slot_count = 128;
+    *in = (struct emp_intern){.arena = arena, .slot_count = INTERN_SLOTS_FIRST};
     in->slots = emp_arena_array(arena, uint32_t, in->slot_count);
+    emp_arena_reserve(arena, in->names, in->count, in->cap);
+    in->names[in->count++] = EMP_STR("");
 }
 
-static uint32_t *intern_slot(const struct emp_intern *in, struct emp_str name)
+/* The slot that holds the number of `name`, or the empty one where it would go. */
+static uint32_t intern_slot(const struct emp_intern *in, struct emp_str name)
 {
-    uint32_t at = (uint32_t)emp_str_hash(name) & (in->slot_count - 1);
-    while (in->slots[at] && !emp_str_eq(in->names[in->slots[at]], name))
-        at = (at + 1) & (in->slot_count - 1);
-    return &in->slots[at];
-}
-
-uint32_t emp_intern_find(const struct emp_intern *in, struct emp_str name)
-{
-    return name.len ? *intern_slot(in, name) : 0;
+    uint32_t mask = in->slot_count - 1;
+    uint32_t at = (uint32_t)emp_str_hash(name) & mask;
+    while (in->slots[at] != 0 && !emp_str_eq(in->names[in->slots[at]], name))
+        at = (at + 1) & mask;
+    return at;
 }
 
 static void intern_grow(struct emp_intern *in)
 {
-    in->names = emp_arena_realloc(in->arena, in->names, in->cap * sizeof *in->names, in->cap * 2 * sizeof *in->names);
-    in->cap *= 2;
-    in->slots = emp_arena_realloc(in->arena, in->slots, in->slot_count * sizeof *in->slots,
-                                  in->slot_count * 2 * sizeof *in->slots);
-    in->slot_count *= 2;
-    memset(in->slots, 0, in->slot_count * sizeof *in->slots);
-    for (uint32_t i = 1; i < in->count; i++)
-        *intern_slot(in, in->names[i]) = i;
+    uint32_t *old = in->slots;
+    uint32_t old_count = in->slot_count;
+    in->slot_count = old_count * 2;
+    assert(in->slot_count != 0);
+    in->slots = emp_arena_array(in->arena, uint32_t, in->slot_count);
+    for (uint32_t id = 1; id < in->count; id++)
+        in->slots[intern_slot(in, in->names[id])] = id;
+    emp_arena_give_back(in->arena, old, old_count * sizeof *old);
 }
 
 uint32_t emp_intern(struct emp_intern *in, struct emp_str name)
 {
     if (name.len == 0)
         return 0;
-    uint32_t *slot = intern_slot(in, name);
-    if (*slot)
-        return *slot;
-    if (in->count == in->cap) {
+    uint32_t at = intern_slot(in, name);
+    if (in->slots[at] != 0)
+        return in->slots[at];
+    if (in->count >= in->slot_count / 2) {
         intern_grow(in);
-        slot = intern_slot(in, name);
+        at = intern_slot(in, name);
     }
-    in->names[in->count] = emp_str_copy(in->arena, name);
-    *slot = in->count;
-    return in->count++;
+    emp_arena_reserve(in->arena, in->names, in->count, in->cap);
+    uint32_t id = in->count++;
+    in->names[id] = emp_str_copy(in->arena, name);
+    in->slots[at] = id;
+    return id;
+}
+
+uint32_t emp_intern_find(const struct emp_intern *in, struct emp_str name)
+{
+    return name.len ? in->slots[intern_slot(in, name)] : 0;
 }
 
 struct emp_str emp_intern_name(const struct emp_intern *in, uint32_t id)
 {
-    return id < in->count ? in->names[id] : (struct emp_str){0};
+    assert(id < in->count);
+    return in->names[id];
 }
 
-/* ---- buffer ---- */
+/* ---- growable text */
+
+enum { BUF_CAP_FIRST = 128 };
 
 void emp_buf_init(struct emp_buf *b, size_t max_bytes)
 {
-    *b = (struct emp_buf){.max = max_bytes};
+    *b = (struct emp_buf){.max = max_bytes < SIZE_MAX / 4 ? max_bytes : SIZE_MAX / 4};
 }
 
 void emp_buf_release(struct emp_buf *b)
 {
     free(b->data);
-    *b = (struct emp_buf){.max = b->max};
+    emp_buf_init(b, b->max);
 }
 
 void emp_buf_clear(struct emp_buf *b)
@@ -155,10 +199,11 @@ void emp_buf_clear(struct emp_buf *b)
     b->len = 0;
     b->failed = false;
     if (b->data)
-        b->data[0] = '\0';
+        b->data[0] = 0;
 }
 
-static bool buf_room(struct emp_buf *b, size_t more)
+/* Room for `more` bytes and the NUL, or `failed`. */
+static bool buf_reserve(struct emp_buf *b, size_t more)
 {
     if (b->failed || more > b->max - b->len) {
         b->failed = true;
@@ -167,27 +212,27 @@ static bool buf_room(struct emp_buf *b, size_t more)
     size_t need = b->len + more + 1;
     if (need <= b->cap)
         return true;
-    size_t cap = b->cap ? b->cap : 128;
-    while (cap < need)
-        cap *= 2;
-    char *p = realloc(b->data, cap);
-    if (p == NULL) {
+    size_t cap = b->cap ? b->cap * 2 : BUF_CAP_FIRST;
+    cap = cap < need ? need : cap;
+    cap = cap > b->max + 1 ? b->max + 1 : cap;
+    char *data = realloc(b->data, cap);
+    if (!data) {
         b->failed = true;
         return false;
     }
-    b->data = p;
+    b->data = data;
     b->cap = cap;
     return true;
 }
 
 void emp_buf_add(struct emp_buf *b, const void *p, size_t len)
 {
-    if (!buf_room(b, len))
+    if (!buf_reserve(b, len))
         return;
     if (len)
         memcpy(b->data + b->len, p, len);
     b->len += len;
-    b->data[b->len] = '\0';
+    b->data[b->len] = 0;
 }
 
 void emp_buf_addz(struct emp_buf *b, const char *z)
@@ -197,14 +242,25 @@ void emp_buf_addz(struct emp_buf *b, const char *z)
 
 void emp_buf_printf(struct emp_buf *b, const char *fmt, ...)
 {
-    va_list ap, again;
+    if (b->failed)
+        return;
+    size_t room = b->cap - b->len; /* 0 while there is no data */
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int len = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
     va_end(ap);
-    if (n < 0)
+    if (len >= 0 && (size_t)len < room && (size_t)len <= b->max - b->len) {
+        b->len += (size_t)len;
+        return;
+    }
+    if (room)
+        b->data[b->len] = 0; /* as it was */
+    if (len < 0 || !buf_reserve(b, (size_t)len)) {
         b->failed = true;
-    else if (buf_room(b, (size_t)n))
-        b->len += (size_t)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
-    va_end(again);
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(b->data + b->len, b->cap - b->len, fmt, ap);
+    va_end(ap);
+    b->len += (size_t)len;
 }
