@@ -1,0 +1,393 @@
+/* Attempts: a job's lease on a machine, from ASSIGN to its end, whichever way it ends.
+ *
+ * Fencing: a lease is (job, attempt number, machine). Numbers only grow and are durable before
+ * ASSIGN leaves, so a report of an older one is recognised and changes nothing. An attempt that
+ * ended for us while it may still run there (a cancelled one) leaves a ghost, which keeps its slot
+ * taken until the machine reports it gone, lest two jobs share a slot. */
+#include "core/internal.h"
+
+static void running_insert(struct machine *m, struct job *j)
+{
+    j->prev = NULL;
+    j->next = m->running;
+    if (m->running)
+        m->running->prev = j;
+    m->running = j;
+}
+
+static void running_remove(struct machine *m, struct job *j)
+{
+    *(j->prev ? &j->prev->next : &m->running) = j->next;
+    if (j->next)
+        j->next->prev = j->prev;
+    j->prev = j->next = NULL;
+}
+
+/* Marks the job's models as used there, and the missing ones as coming. Returns the bytes to fetch.
+ */
+static int64_t claim_copies(struct emp_core *c, struct job *j, struct machine *m)
+{
+    int64_t missing = 0;
+    for (uint32_t i = 0; i < j->class->spec.model_count; i++) {
+        struct model_entry *e = emp_core_model_entry(c, j->class->models[i]);
+        struct copy *copy = emp_machine_copy(m, e->name);
+        e->uses++;
+        if (copy && copy->residency >= EMP_RESIDENCY_DISK)
+            c->stats.hits++;
+        if (copy == NULL) {
+            c->stats.fetches++;
+            missing += e->model.bytes;
+            emp_machine_copy_set(c, m, e->name, e->model.bytes, EMP_RESIDENCY_FETCHING, true);
+            copy = emp_machine_copy(m, e->name);
+        }
+        copy->uses = emp_evict_use(copy->uses, c->now.mono - copy->last_use);
+        copy->last_use = c->now.mono;
+    }
+    m->fetch_left += missing;
+    m->disk_free -= missing < m->disk_free ? missing : m->disk_free;
+    return missing;
+}
+
+static void send_assign(struct emp_core *c, const struct job *j, struct machine *m)
+{
+    const struct class *k = j->class;
+    uint32_t n = k->spec.model_count;
+    struct emp_model *models = emp_arena_array(c->out->arena, struct emp_model, n);
+    for (uint32_t i = 0; i < n; i++) {
+        emp_model_copy(c->out->arena, &emp_core_model_entry(c, k->models[i])->model, &models[i]);
+        if (models[i].name.len == 0) /* known from the machine alone */
+            models[i].name = emp_core_name(c, k->models[i]);
+    }
+    struct emp_message *msg = emp_core_send(c, m, EMP_MESSAGE_ASSIGN);
+    msg->assign = (struct emp_message_assign){
+        .job = j->num,
+        .attempt = j->attempt,
+        .service = emp_core_name(c, emp_intern_find(&c->names, k->spec.service)),
+        .customer = emp_core_name(c, j->customer),
+        .models = models,
+        .model_count = n,
+        .timeout_ms = j->timeout_ms ? j->timeout_ms : c->settings->retry.timeout_ms,
+        .estimated_run_ms = k->run_ms,
+    };
+}
+
+static void keep_decision(struct emp_core *c, struct job *j, const struct emp_decision *d)
+{
+    struct emp_decision *kept = j->decision ? emp_slab_at(&c->decisions, j->decision) : NULL;
+    if (kept == NULL)
+        kept = emp_slab_new(&c->decisions, &j->decision);
+    *kept = *d;
+}
+
+void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
+                        const struct emp_decision *d)
+{
+    assert(m->busy < m->facts.slots && m->link != 0);
+    emp_job_move(c, j, EMP_JOB_ASSIGNED);
+    j->attempt++;
+    j->machine = m;
+    j->assigned_at = c->now.wall;
+    j->started_at = 0;
+    j->percent = 0;
+    j->not_before = 0;
+    j->held_for = NULL;
+    keep_decision(c, j, d);
+    const struct emp_route_terms *t = &d->candidates[0].terms;
+    int64_t ready_us = (t->fetch > t->slot_free ? t->fetch : t->slot_free) + t->load;
+    j->expected_end = c->now.mono + ready_us / 1000 + j->class->mean_ms;
+    running_insert(m, j);
+    emp_machine_busy(c, m, 1);
+    m->last_assigned = ++c->turn;
+    j->fetch_bytes = claim_copies(c, j, m);
+    if (j->tag > c->virtual_now)
+        c->virtual_now = j->tag;
+    c->stats.assigned++;
+    c->stats.by_fallback[d->fallback]++;
+    emp_job_persist(c, j);
+    send_assign(c, j, m);
+    emp_job_notify(c, j, EMP_NOTICE_ASSIGNED);
+}
+
+void emp_attempt_release(struct emp_core *c, struct job *j, bool ghost)
+{
+    struct machine *m = j->machine;
+    running_remove(m, j);
+    j->machine = NULL;
+    if (j->timer_place != EMP_HEAP_OUT)
+        emp_job_timer(c, j, EMP_NEVER);
+    if (j->progress) {
+        emp_slab_free(&c->progresses, j->progress);
+        j->progress = 0;
+    }
+    emp_machine_busy(c, m, -1);
+    if (ghost)
+        emp_ghost_add(c, m, j->num, j->attempt);
+}
+
+void emp_ghost_add(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt)
+{
+    uint32_t number;
+    struct ghost *g = emp_slab_new(&c->ghosts, &number);
+    *g = (struct ghost){.job = job,
+                        .attempt = attempt,
+                        .until = c->now.mono + GHOST_MS,
+                        .next = m->ghosts,
+                        .number = number};
+    m->ghosts = g;
+    c->ghost_count++;
+    emp_machine_busy(c, m, 1);
+}
+
+static void ghost_unlink(struct emp_core *c, struct machine *m, struct ghost **at)
+{
+    struct ghost *g = *at;
+    *at = g->next;
+    c->ghost_count--;
+    emp_slab_free(&c->ghosts, g->number);
+    emp_machine_busy(c, m, -1);
+}
+
+void emp_ghost_free(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt)
+{
+    for (struct ghost **at = &m->ghosts; *at; at = &(*at)->next)
+        if ((*at)->job == job && (*at)->attempt == attempt) {
+            ghost_unlink(c, m, at);
+            return;
+        }
+}
+
+void emp_ghosts_expire(struct emp_core *c)
+{
+    for (size_t i = 0; c->ghost_count && i < c->all_count; i++)
+        for (struct ghost **at = &c->all[i]->ghosts; *at;)
+            if ((*at)->until <= c->now.mono)
+                ghost_unlink(c, c->all[i], at);
+            else
+                at = &(*at)->next;
+}
+
+/* ---- the end of an attempt ---- */
+
+static bool outcome_counts(const struct emp_core *c, struct job *j, enum emp_outcome o)
+{
+    if (o == EMP_OUTCOME_RETURNED)
+        return ++j->returns > (uint32_t)c->settings->retry.returns_max;
+    if (o == EMP_OUTCOME_LOST)
+        return ++j->losses > (uint32_t)c->settings->retry.losses_max;
+    return emp_outcome_counted(o);
+}
+
+static struct machine *machine_at(struct emp_core *c, uint32_t number)
+{
+    for (size_t i = 0; i < c->all_count; i++)
+        if (c->all[i]->number == number)
+            return c->all[i];
+    return NULL;
+}
+
+/* Who is to blame: the machine for what others can do, the job for what nobody can. */
+static void blame(struct emp_core *c, struct job *j, struct machine *m,
+                  const struct attempt_end *end)
+{
+    bool failed = end->outcome == EMP_OUTCOME_FAILED || end->outcome == EMP_OUTCOME_TIMEOUT ||
+                  (end->outcome == EMP_OUTCOME_RETURNED && end->machine_fault);
+    for (uint8_t i = 0; i < j->avoid_count; i++) {
+        struct machine *other = j->avoid[i] == m->number ? NULL : machine_at(c, j->avoid[i]);
+        if (other == NULL)
+            continue;
+        if (end->outcome == EMP_OUTCOME_COMPLETED)
+            emp_blame_convict(&other->blame);
+        else if (failed && !end->machine_fault)
+            emp_blame_acquit(&other->blame);
+        int64_t ms = emp_blame_quarantine_ms(&c->settings->blame, &other->blame);
+        if (ms > 0)
+            emp_machine_quarantine(c, other, ms);
+    }
+    if (end->outcome == EMP_OUTCOME_COMPLETED)
+        emp_blame_success(&m->blame);
+    if (!failed)
+        return;
+    emp_blame_failure(&m->blame, end->machine_fault);
+    emp_job_avoid(j, m);
+    int64_t ms = emp_blame_quarantine_ms(&c->settings->blame, &m->blame);
+    if (ms > 0)
+        emp_machine_quarantine(c, m, ms);
+}
+
+static void count_outcome(struct emp_core *c, struct machine *m, enum emp_outcome o)
+{
+    struct emp_core_stats *s = &c->stats;
+    uint64_t *const counter[EMP_OUTCOME_COUNT] = {
+        [EMP_OUTCOME_FAILED] = &s->attempts_failed,
+        [EMP_OUTCOME_REJECTED] = &s->attempts_failed,
+        [EMP_OUTCOME_TIMEOUT] = &s->attempts_timed_out,
+        [EMP_OUTCOME_LOST] = &s->attempts_lost,
+        [EMP_OUTCOME_RETURNED] = &s->attempts_returned,
+    };
+    if (counter[o])
+        ++*counter[o];
+    if (o == EMP_OUTCOME_COMPLETED)
+        m->jobs_completed++;
+    else if (o == EMP_OUTCOME_FAILED || o == EMP_OUTCOME_REJECTED || o == EMP_OUTCOME_TIMEOUT)
+        m->jobs_failed++;
+}
+
+static void fill_attempt(struct emp_core *c, const struct job *j, const struct attempt_end *end,
+                         bool counted, struct emp_attempt *a)
+{
+    a->number = j->attempt;
+    a->outcome = end->outcome;
+    a->counted = counted;
+    a->machine = emp_core_name(c, j->machine->name);
+    a->pool = emp_pool_name(c, j->machine->pool);
+    a->assigned_at = j->assigned_at;
+    a->started_at = end->started_at ? end->started_at : j->started_at;
+    a->ended_at = end->ended_at ? end->ended_at : c->now.wall;
+    a->bytes_fetched = end->bytes_fetched;
+    a->error_code = end->code;
+    a->error = emp_core_keep(c, end->text);
+}
+
+static void finish(struct emp_core *c, struct job *j, enum emp_job_state state,
+                   const struct emp_attempt *a, const struct attempt_end *end)
+{
+    emp_attempt_release(c, j, end->outcome == EMP_OUTCOME_CANCELLED);
+    emp_job_move(c, j, state);
+    struct emp_change_job *change = emp_job_persist(c, j);
+    change->record.attempt = *a;
+    change->record.finished_at = c->now.wall;
+    change->record.error_code = a->error_code;
+    change->record.error = a->error;
+    change->result = state == EMP_JOB_COMPLETED ? end->result : 0;
+    struct emp_notice *n = emp_job_notify(c, j, EMP_NOTICE_ENDED);
+    n->machine = a->machine;
+    n->pool = a->pool;
+    n->code = a->error_code;
+    n->text = a->error;
+    n->result = state == EMP_JOB_COMPLETED ? end->result : 0;
+    uint64_t *counter = state == EMP_JOB_COMPLETED ? &c->stats.completed
+                        : state == EMP_JOB_FAILED  ? &c->stats.failed
+                                                   : &c->stats.cancelled;
+    ++*counter;
+    emp_job_forget(c, j);
+}
+
+static void requeue(struct emp_core *c, struct job *j, const struct emp_attempt *a,
+                    const struct attempt_end *end)
+{
+    emp_attempt_release(c, j, false);
+    emp_job_move(c, j, EMP_JOB_PENDING);
+    struct emp_action *act = emp_core_act(c, EMP_ACTION_PERSIST);
+    act->change.kind = EMP_CHANGE_ATTEMPT;
+    act->change.attempt.job = j->num;
+    act->change.attempt.attempt = *a;
+    int64_t delay = 0;
+    if (a->counted || (end->outcome == EMP_OUTCOME_RETURNED && end->machine_fault)) {
+        uint32_t tries = a->counted ? j->counted : j->returns;
+        delay = emp_retry_backoff_ms(&c->settings->retry, tries, &c->random);
+    }
+    j->not_before = delay ? c->now.wall + delay : 0;
+    emp_job_persist(c, j)->record.attempt.outcome = end->outcome;
+    struct emp_notice *n = emp_job_notify(c, j, EMP_NOTICE_REQUEUED);
+    n->machine = a->machine;
+    n->pool = a->pool;
+    n->code = a->error_code;
+    n->text = a->error;
+    c->stats.requeued++;
+    emp_job_wait(c, j, delay);
+}
+
+static bool may_retry(const struct emp_core *c, const struct job *j, const struct attempt_end *end)
+{
+    if (end->outcome == EMP_OUTCOME_RETURNED || end->outcome == EMP_OUTCOME_LOST ||
+        end->retryable) {
+        struct emp_job_spec spec = {.max_retries = j->max_retries};
+        return j->counted < emp_retry_executions(&c->settings->retry, &spec);
+    }
+    return false;
+}
+
+static void learn(struct emp_core *c, struct job *j, struct machine *m,
+                  const struct attempt_end *end)
+{
+    int64_t expected = j->class->mean_ms;
+    double speed = m->speed.value > 0 ? m->speed.value : 1;
+    emp_class_learn(c, j->class, (int64_t)((double)end->run_ms / speed));
+    if (expected > 0 && end->run_ms > 0 && j->class->own &&
+        j->class->own->estimate.observations > 8) {
+        double ratio = (double)end->run_ms / (double)expected;
+        emp_rate_observe(&m->speed, ratio < 0.1 ? 0.1 : ratio > 10 ? 10 : ratio);
+    }
+}
+
+void emp_attempt_end(struct emp_core *c, struct job *j, const struct attempt_end *end)
+{
+    struct machine *m = j->machine;
+    struct emp_attempt a = {0};
+    bool counted = outcome_counts(c, j, end->outcome);
+    j->counted += counted;
+    fill_attempt(c, j, end, counted, &a);
+    count_outcome(c, m, end->outcome);
+    c->stats.fetched_bytes += (uint64_t)(end->bytes_fetched > 0 ? end->bytes_fetched : 0);
+    blame(c, j, m, end);
+    if (end->outcome == EMP_OUTCOME_COMPLETED) {
+        learn(c, j, m, end);
+        finish(c, j, EMP_JOB_COMPLETED, &a, end);
+    } else if (end->outcome == EMP_OUTCOME_CANCELLED) {
+        finish(c, j, EMP_JOB_CANCELLED, &a, end);
+    } else if (may_retry(c, j, end)) {
+        requeue(c, j, &a, end);
+    } else {
+        finish(c, j, EMP_JOB_FAILED, &a, end);
+    }
+}
+
+void emp_attempts_lose(struct emp_core *c, struct machine *m, const char *why)
+{
+    while (m->ghosts)
+        ghost_unlink(c, m, &m->ghosts);
+    while (m->running)
+        emp_attempt_end(c, m->running,
+                        &(struct attempt_end){.outcome = EMP_OUTCOME_LOST,
+                                              .code = EMP_E_LOST,
+                                              .text = emp_str_z(why)});
+}
+
+/* ---- cancel ---- */
+
+static void cancel_waiting(struct emp_core *c, struct job *j)
+{
+    emp_job_unwait(c, j);
+    emp_job_move(c, j, EMP_JOB_CANCELLED);
+    struct emp_change_job *change = emp_job_persist(c, j);
+    change->record.finished_at = c->now.wall;
+    change->record.error_code = EMP_E_CANCELLED;
+    change->record.error = EMP_STR("Job cancelled by user");
+    struct emp_notice *n = emp_job_notify(c, j, EMP_NOTICE_ENDED);
+    n->code = EMP_E_CANCELLED;
+    n->text = EMP_STR("Job cancelled by user");
+    c->stats.cancelled++;
+    emp_job_forget(c, j);
+}
+
+void emp_core_on_cancel(struct emp_core *c, const struct emp_event *e)
+{
+    struct job *j = emp_job_find(c, e->job);
+    if (j == NULL) {
+        struct emp_error err;
+        emp_fail(&err, EMP_E_NOT_FOUND, NULL, "the job is not live");
+        emp_core_reply_error(c, e->request, &err);
+        return;
+    }
+    emp_core_reply(c, e->request, j->num);
+    if (j->machine == NULL) {
+        cancel_waiting(c, j);
+        return;
+    }
+    emp_core_send_lease(c, j->machine->link, EMP_MESSAGE_CANCEL, j->num, j->attempt,
+                        "cancelled by user");
+    emp_attempt_end(c, j,
+                    &(struct attempt_end){.outcome = EMP_OUTCOME_CANCELLED,
+                                          .code = EMP_E_CANCELLED,
+                                          .text = EMP_STR("Job cancelled by user")});
+}

@@ -1,0 +1,249 @@
+/* The step: one table of events, then whatever has become due, then scheduling. See core.h for the
+ * contract. */
+#include "core/internal.h"
+
+static bool less_head(const void *a, const void *b)
+{
+    const struct class *x = a, *y = b;
+    return x->head_rank != y->head_rank ? x->head_rank < y->head_rank : x->number < y->number;
+}
+
+static bool less_due(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+    return x->due != y->due ? x->due < y->due : x->num < y->num;
+}
+
+static bool less_deadline(const void *a, const void *b)
+{
+    const struct machine *x = a, *y = b;
+    return x->deadline != y->deadline ? x->deadline < y->deadline : x->number < y->number;
+}
+
+static void init_tables(struct emp_core *c)
+{
+    struct emp_arena *a = &c->arena;
+    emp_slab_init(&c->jobs, a, sizeof(struct job));
+    emp_slab_init(&c->decisions, a, sizeof(struct emp_decision));
+    emp_slab_init(&c->progresses, a, sizeof(struct progress));
+    emp_slab_init(&c->ghosts, a, sizeof(struct ghost));
+    emp_slab_init(&c->classes, a, sizeof(struct class));
+    emp_slab_init(&c->machines, a, sizeof(struct machine));
+    emp_slab_init(&c->estimates, a, sizeof(struct estimate_entry));
+    struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
+                              &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
+                              &c->recent_key_index, &c->finished_index};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
+        emp_map_init(maps[i], a);
+    emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));
+    emp_heap_init(&c->timers, a, less_due, offsetof(struct job, timer_place));
+    emp_heap_init(&c->deadlines, a, less_deadline, offsetof(struct machine, deadline_place));
+}
+
+struct emp_core *emp_core_new(const struct emp_settings *settings, const struct emp_policy *policy,
+                              uint64_t seed)
+{
+    struct emp_arena arena;
+    emp_arena_init(&arena, 1 << 20);
+    struct emp_core *c = emp_arena_new(&arena, struct emp_core);
+    c->arena = arena;
+    c->settings = settings;
+    c->policy = policy;
+    c->fleet_version = 1;
+    emp_random_init(&c->random, seed);
+    emp_arena_init(&c->scratch, 1 << 18);
+    emp_intern_init(&c->names, &c->arena);
+    init_tables(c);
+    c->recent_keys = emp_arena_array(&c->arena, struct idempotency_entry, IDEMPOTENCY_RECENT);
+    c->finished = emp_arena_array(&c->arena, struct emp_job_num_attempt, FINISHED_RECENT);
+    return c;
+}
+
+void emp_core_free(struct emp_core *c)
+{
+    if (c == NULL)
+        return;
+    for (uint32_t i = 1; i <= c->classes.high;
+         i++) /* a freed one's arena is empty already: releasing again is harmless */
+        if (((struct class *)emp_slab_at(&c->classes, i))->arena.blocks)
+            emp_arena_release(&((struct class *)emp_slab_at(&c->classes, i))->arena);
+    for (size_t i = 0; i < c->all_count; i++)
+        emp_arena_release(&c->all[i]->arena);
+    for (size_t i = 0; i < c->model_cap; i++)
+        if (c->models[i])
+            emp_arena_release(&c->models[i]->arena);
+    emp_arena_release(&c->scratch);
+    struct emp_arena arena = c->arena; /* c lives in it */
+    emp_arena_release(&arena);
+}
+
+/* ---- models ---- */
+
+struct model_entry *emp_core_model_entry(struct emp_core *c, uint32_t name)
+{
+    if (name >= c->model_cap) {
+        size_t cap = c->model_cap ? c->model_cap : 64;
+        while (cap <= name)
+            cap *= 2;
+        c->models = emp_arena_realloc(&c->arena, c->models, c->model_cap * sizeof *c->models,
+                                      cap * sizeof *c->models);
+        c->model_cap = cap;
+    }
+    struct model_entry *e = c->models[name];
+    if (e)
+        return e;
+    e = c->models[name] = emp_arena_new(&c->arena, struct model_entry);
+    e->name = name;
+    emp_arena_init(&e->arena, 512);
+    emp_arena_reserve(&c->arena, c->model_order, c->model_count, c->model_order_cap);
+    c->model_order[c->model_count++] = name;
+    return e;
+}
+
+void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
+{
+    struct model_entry *e = emp_core_model_entry(c, emp_intern(&c->names, model->name));
+    struct emp_arena old = e->arena;
+    emp_arena_init(&e->arena, 512);
+    emp_model_copy(&e->arena, model, &e->model);
+    emp_arena_release(&old);
+    e->catalogued = true;
+    c->fleet_version++;
+    c->dirty_all = true;
+}
+
+void emp_core_on_model(struct emp_core *c, const struct emp_event *e)
+{
+    if (c->model_count >= EMP_MODELS_MAX && !emp_core_model_find(c, e->model->name)) {
+        struct emp_error err;
+        emp_fail(&err, EMP_E_QUEUE_FULL, "name", "the catalogue holds %d models already",
+                 EMP_MODELS_MAX);
+        emp_core_reply_error(c, e->request, &err);
+        return;
+    }
+    emp_core_model_put(c, e->model);
+    struct emp_action *a = emp_core_act(c, EMP_ACTION_PERSIST);
+    a->change.kind = EMP_CHANGE_MODEL;
+    emp_model_copy(c->out->arena, e->model, &a->change.model);
+    emp_core_reply(c, e->request, 0);
+}
+
+/* ---- the step ---- */
+
+static void on_tick(struct emp_core *c, const struct emp_event *e)
+{
+    (void)c;
+    (void)e; /* what is due is done after every event */
+}
+
+static void (*const handlers[])(struct emp_core *, const struct emp_event *) = {
+    [EMP_EVENT_SUBMIT] = emp_core_on_submit,
+    [EMP_EVENT_CANCEL] = emp_core_on_cancel,
+    [EMP_EVENT_RETRY] = emp_core_on_retry,
+    [EMP_EVENT_MESSAGE] = emp_core_on_message,
+    [EMP_EVENT_LINK_CLOSED] = emp_core_on_link_closed,
+    [EMP_EVENT_MODEL] = emp_core_on_model,
+    [EMP_EVENT_MACHINE_DRAIN] = emp_core_on_drain,
+    [EMP_EVENT_MACHINE_FORGET] = emp_core_on_forget,
+    [EMP_EVENT_TICK] = on_tick,
+};
+
+static void overran(struct emp_core *c, struct job *j)
+{
+    emp_core_send_lease(c, j->machine->link, EMP_MESSAGE_CANCEL, j->num, j->attempt,
+                        "it ran past its limit");
+    emp_attempt_end(c, j,
+                    &(struct attempt_end){
+                        .outcome = EMP_OUTCOME_TIMEOUT,
+                        .code = EMP_E_TIMEOUT,
+                        .text = EMP_STR("it ran past its limit and the agent did not stop it"),
+                        .retryable = true});
+}
+
+static void timers_run(struct emp_core *c)
+{
+    struct job *j;
+    while ((j = emp_heap_peek(&c->timers)) && j->due <= c->now.mono) {
+        if (j->machine) {
+            overran(c, j);
+            continue;
+        }
+        emp_job_unwait(c, j);
+        j->not_before = 0;
+        emp_class_enqueue(c, j->class, j);
+    }
+}
+
+static void learned_save(struct emp_core *c, bool all)
+{
+    if (c->dirty_estimate_count == 0 || (!all && c->now.mono - c->learned_saved < LEARNED_SAVE_MS))
+        return;
+    c->learned_saved = c->now.mono;
+    for (size_t i = 0; i < c->dirty_estimate_count; i++) {
+        struct estimate_entry *entry = c->dirty_estimates[i];
+        unsigned char *bytes = emp_arena_alloc(c->out->arena, EMP_ESTIMATE_BYTES_MAX);
+        struct emp_action *a = emp_core_act(c, EMP_ACTION_PERSIST);
+        a->change.kind = EMP_CHANGE_LEARNED;
+        a->change.learned.key = emp_str_z(
+            emp_arena_printf(c->out->arena, "run/%016llx", (unsigned long long)entry->key));
+        a->change.learned.bytes = bytes;
+        a->change.learned.length = emp_estimate_save(&entry->estimate, bytes);
+        entry->dirty = entry->queued = false;
+    }
+    c->dirty_estimate_count = 0;
+}
+
+static void due(struct emp_core *c)
+{
+    timers_run(c);
+    emp_machines_tick(c);
+    emp_ghosts_expire(c);
+    learned_save(c, false);
+    if (c->holding || c->now.mono - c->heads_refreshed >= HEADS_REFRESH_MS)
+        c->dirty_all |= c->idle_count > 0 && c->ready.count > 0;
+}
+
+void emp_core_step(struct emp_core *c, struct emp_now now, const struct emp_event *e,
+                   struct emp_actions *out)
+{
+    assert(c->started && now.mono >= c->now.mono);
+    emp_arena_reset(&c->scratch);
+    c->now = now;
+    c->out = out;
+    handlers[e->kind](c, e);
+    due(c);
+    emp_core_schedule(c);
+    c->out = NULL;
+}
+
+static emp_mono_ms sooner(emp_mono_ms a, emp_mono_ms b)
+{
+    return a < b ? a : b;
+}
+
+emp_mono_ms emp_core_next_due(const struct emp_core *c)
+{
+    emp_mono_ms at = EMP_NEVER;
+    const struct job *j = emp_heap_peek(&c->timers);
+    const struct machine *m = emp_heap_peek(&c->deadlines);
+    if (j)
+        at = sooner(at, j->due);
+    if (m)
+        at = sooner(at, m->deadline);
+    if (c->holding)
+        at = sooner(at, c->now.mono + HOLD_RECHECK_MS);
+    if (c->quarantined || c->ghost_count || (c->idle_count && c->ready.count))
+        at = sooner(at, c->now.mono + 1000);
+    if (c->dirty_estimate_count)
+        at = sooner(at, c->learned_saved + LEARNED_SAVE_MS);
+    if (c->all_count)
+        at = sooner(at, c->machines_saved + MACHINE_SAVE_MS);
+    return at;
+}
+
+const char *emp_notice_word(enum emp_notice_kind k)
+{
+    static const char *const words[EMP_NOTICE_COUNT] = {"submitted", "assigned", "started",
+                                                        "progress",  "requeued", "ended"};
+    return (unsigned)k < EMP_NOTICE_COUNT ? words[k] : "unknown";
+}

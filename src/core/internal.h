@@ -1,0 +1,401 @@
+/* What the files of core/ share: the objects, and who may change them.
+ *
+ *   job      slab; state changes only through emp_job_move (job.c)
+ *   class    jobs with equal requirements; their queue; whom they match (class.c)
+ *   machine  facts, copies, running attempts, health (machine.c)
+ *
+ * A waiting job is in its class's heap (by rank) and in one list of its class (by arrival, per
+ * tier, for patience). A delayed one is in the timer heap only. An assigned one is in its machine's
+ * list; a started one in the timer heap too. */
+#ifndef EMP_CORE_INTERNAL_H
+#define EMP_CORE_INTERNAL_H
+
+#include "base/heap.h"
+#include "base/map.h"
+#include "base/slab.h"
+#include "core/core.h"
+#include "policy/estimate.h"
+#include "policy/evict.h"
+#include "policy/fair.h"
+#include "policy/match.h"
+#include "policy/pool.h"
+#include "policy/retry.h"
+
+#include <assert.h>
+
+enum {
+    JOB_AVOID_MAX = 4,          /* machines remembered to have failed a job */
+    IDEMPOTENCY_RECENT = 65536, /* keys kept in memory; older ones are in the store */
+    FINISHED_RECENT = 65536,    /* attempts of finished jobs kept against a stale retry by hand */
+    CLASSES_KEPT = 20000,       /* classes without live jobs beyond this are forgotten */
+    ESTIMATES_MAX = 100000,
+    WORKFLOWS_MAX = 100000,
+    PROMISES_PER_CLASS = 16, /* jobs of one class held for busy machines in one pass */
+    HOLD_RECHECK_MS = 200,   /* a held job is looked at again this often */
+    GHOST_MS = 15000, /* a cancelled attempt occupies its slot until reported, at most this long */
+    RUN_BACKSTOP_MS = 30000, /* beyond its limit: the agent should have stopped it */
+    LEARNED_SAVE_MS = 5000,
+    MACHINE_SAVE_MS = 10 * 60 * 1000,
+    HEADS_REFRESH_MS = 1000,
+    FIRST_GUESS_MS = 10000, /* run time of a service nobody has seen run */
+};
+#define MACHINE_PRUNE_MS (30LL * 24 * 3600 * 1000)
+#define TIE_US           250000 /* starts closer than this are equal: load decides */
+
+struct estimate_entry {
+    uint64_t key;
+    struct emp_estimate estimate;
+    bool dirty, queued;
+};
+
+struct job;
+struct job_list {
+    struct job *first, *last; /* by number, ascending */
+};
+
+struct class
+{
+    uint32_t number;
+    uint64_t hash;
+    struct emp_arena arena;   /* of everything below */
+    struct emp_str key;       /* canonical bytes; equality */
+    struct emp_job_spec spec; /* the requirements only */
+    struct emp_str specialty;
+    uint32_t *models;                     /* interned, spec.model_count of them */
+    struct estimate_entry *own, *service; /* own may be NULL: table full */
+    int64_t prior_ms;                     /* the submitter's guess; 0 none */
+    int64_t run_ms;                       /* quantile that decides the pool */
+    int64_t mean_ms;
+    uint32_t pool;             /* index or EMP_POOL_NONE */
+    uint64_t pending, running; /* live jobs; pending includes delayed */
+    struct emp_heap waiting;   /* by rank */
+    struct job_list by_age[EMP_TIER_COUNT];
+    struct job *head;     /* next to go */
+    int64_t head_rank;    /* INT64_MIN + arrival for an overdue head */
+    uint32_t ready_place; /* in core->ready */
+    bool dirty;           /* in core->dirty_classes */
+    uint32_t promises;    /* of this pass */
+    uint64_t promises_pass;
+    uint8_t *match; /* by machine number: 0 not asked, 1 yes, 2 no */
+    uint32_t *match_version;
+    uint32_t match_cap;
+    uint64_t runnable_version; /* fleet_version at which runnable was found */
+    bool runnable;
+};
+
+struct job {
+    emp_job_num num;
+    uint32_t number; /* in the slab */
+    enum emp_job_state state;
+    enum emp_tier tier;
+    struct class *class;
+    uint32_t customer;
+    double priority;
+    int64_t tag, rank;
+    emp_wall_ms submitted_at, not_before;
+    int64_t timeout_ms;
+    int32_t max_retries; /* as in the spec; -1 not said */
+    uint32_t counted, returns, losses, retried_by_hand;
+    emp_mono_ms held_since; /* waiting for a busy machine since; 0 not held */
+    struct machine *held_for;
+    /* the attempt */
+    uint32_t attempt;
+    struct machine *machine; /* NULL unless assigned */
+    emp_wall_ms assigned_at, started_at;
+    emp_mono_ms expected_end, due; /* due: timer heap's key */
+    int64_t fetch_bytes;
+    uint32_t decision; /* slab number; 0 none */
+    uint32_t progress; /* slab number; 0 none */
+    float percent;
+    bool in_list;
+    struct job *prev, *next;       /* class list by age, or machine's running list */
+    uint32_t place;                /* class->waiting */
+    uint32_t timer_place;          /* core->timers */
+    uint32_t avoid[JOB_AVOID_MAX]; /* machine numbers */
+    uint8_t avoid_count;
+};
+
+struct progress {
+    char text[EMP_PROGRESS_TEXT_MAX];
+    uint32_t length;
+};
+
+/* An attempt that ended for us but may still run there: it occupies its slot. */
+struct ghost {
+    emp_job_num job;
+    uint32_t attempt;
+    emp_mono_ms until;
+    struct ghost *next;
+    uint32_t number;
+};
+
+struct copy {
+    uint32_t model;
+    int64_t bytes;
+    enum emp_residency residency;
+    bool in_use;
+    double uses;
+    emp_mono_ms last_use;
+};
+
+struct region {
+    uint32_t slots, busy;
+};
+
+struct machine {
+    uint32_t number;        /* slab: index of match tables */
+    uint32_t version;       /* of the facts: grows with each HELLO */
+    uint32_t name;          /* interned id */
+    uint32_t region;        /* interned, index into core->regions */
+    struct emp_arena arena; /* of facts */
+    struct emp_machine_facts facts;
+    uint32_t pool;
+    emp_link link;         /* 0: none */
+    bool present;          /* greeted and not timed out: counts as connected while link != 0 */
+    bool drained, leaving; /* by an operator; by itself */
+    emp_mono_ms last_heard;
+    emp_mono_ms deadline; /* leases end then; EMP_NEVER: none to end */
+    uint32_t deadline_place;
+    emp_mono_ms quarantined_until; /* 0: not */
+    struct job *running;
+    struct ghost *ghosts;
+    uint32_t busy;             /* running and ghosts */
+    uint32_t idle_index;       /* in core->idle; UINT32_MAX: not there */
+    struct emp_map copy_index; /* model → index */
+    struct copy *copies;
+    uint32_t copy_count, copy_cap;
+    int64_t disk_free, link_rate, fetch_left;
+    struct emp_rate speed;
+    struct emp_blame blame;
+    uint32_t jobs_completed, jobs_failed;
+    emp_wall_ms first_seen, last_seen, saved_at;
+    uint64_t last_assigned; /* turn: ties go to who waited longest */
+    uint32_t promised;      /* of this pass */
+    uint64_t promised_pass;
+};
+
+struct model_entry {
+    struct emp_arena arena;
+    struct emp_model model; /* name empty: known from machines only, not in the catalogue */
+    uint32_t name;
+    uint32_t holders; /* connected or remembered machines with a copy */
+    uint64_t uses;
+    bool catalogued;
+};
+
+struct idempotency_entry {
+    uint64_t key, body_hash;
+    emp_job_num job;
+};
+struct workflow_place {
+    int64_t tag;
+    double priority;
+};
+
+struct emp_core {
+    const struct emp_settings *settings;
+    const struct emp_policy *policy;
+    struct emp_random random;
+    struct emp_arena arena;   /* for good */
+    struct emp_arena scratch; /* reset at each step */
+    struct emp_now now;       /* of the step at hand */
+    struct emp_actions *out;  /* of the step at hand */
+    bool started;
+
+    struct emp_intern names; /* services, models, customers, machines, regions … */
+    emp_job_num last_num;
+    struct emp_slab jobs, decisions, progresses, ghosts, classes, machines, estimates;
+    struct emp_map job_by_num, class_by_hash, machine_by_name, machine_by_link, estimate_by_key,
+        workflow_by_name;
+    struct workflow_place *workflows;
+    size_t workflow_count, workflow_cap;
+
+    struct emp_heap ready;     /* classes with waiting jobs, by head_rank */
+    struct emp_heap timers;    /* delayed and started jobs, by due */
+    struct emp_heap deadlines; /* machines, by deadline */
+    struct class **dirty_classes;
+    size_t dirty_count, dirty_cap;
+    bool dirty_all;
+    bool holding; /* some job is held for a busy machine although another is idle */
+    emp_mono_ms heads_refreshed;
+
+    struct machine **all; /* remembered, in order of first sight */
+    size_t all_count, all_cap;
+    struct machine **idle; /* usable, with a free slot */
+    size_t idle_count, idle_cap;
+    uint32_t slots;         /* of connected machines */
+    struct region *regions; /* by interned name */
+    size_t region_cap;
+    uint64_t turn, pass, fleet_version;
+    uint64_t quarantined, ghost_count;
+    int64_t virtual_now;
+    struct emp_flow *flows; /* by interned customer */
+    size_t flow_cap;
+
+    struct model_entry **models; /* by interned name; NULL: not a model */
+    size_t model_cap;
+    uint32_t *model_order; /* interned names, in order of first sight */
+    size_t model_count, model_order_cap;
+
+    struct estimate_entry **dirty_estimates;
+    size_t dirty_estimate_count, dirty_estimate_cap;
+    emp_mono_ms learned_saved;
+    emp_mono_ms machines_saved;
+
+    struct idempotency_entry *recent_keys; /* ring */
+    struct emp_map recent_key_index;
+    uint32_t recent_key_next;
+    struct emp_job_num_attempt {
+        emp_job_num num;
+        uint32_t attempt;
+    } * finished; /* ring */
+    struct emp_map finished_index;
+    uint32_t finished_next;
+
+    struct emp_core_stats stats;
+};
+
+/* action.c: appending actions, and copying what they show */
+struct emp_action *emp_core_act(struct emp_core *c, enum emp_action_kind kind);
+struct emp_str emp_core_keep(struct emp_core *c, struct emp_str s); /* into the actions' arena */
+/* The reply appended, to be completed; valid until the next action. */
+struct emp_reply *emp_core_reply(struct emp_core *c, emp_request r, emp_job_num job);
+struct emp_reply *emp_core_reply_error(struct emp_core *c, emp_request r,
+                                       const struct emp_error *err);
+struct emp_message *emp_core_send(struct emp_core *c, struct machine *m,
+                                  enum emp_message_kind kind);
+void emp_core_send_lease(struct emp_core *c, emp_link link, enum emp_message_kind kind,
+                         emp_job_num job, uint32_t attempt, const char *reason);
+void emp_core_close(struct emp_core *c, emp_link link, const char *reason);
+struct emp_str *emp_strs_copy(struct emp_arena *a, const struct emp_str *s, uint32_t n);
+void emp_model_copy(struct emp_arena *a, const struct emp_model *from, struct emp_model *to);
+void emp_facts_copy(struct emp_arena *a, const struct emp_machine_facts *from,
+                    struct emp_machine_facts *to);
+
+/* class.c */
+struct class *emp_class_get(struct emp_core *c,
+                            const struct emp_job_spec *spec); /* finds or makes */
+void emp_class_unuse(struct emp_core *c, struct class *k);    /* a job of it is gone: may free it */
+void emp_class_learn(struct emp_core *c, struct class *k, int64_t run_ms);
+void emp_class_refresh_estimate(struct emp_core *c, struct class *k);
+bool emp_class_matches(struct emp_core *c, struct class *k, struct machine *m);
+void emp_class_enqueue(struct emp_core *c, struct class *k, struct job *j);
+void emp_class_dequeue(struct emp_core *c, struct class *k, struct job *j);
+void emp_class_refresh_head(struct emp_core *c, struct class *k);
+void emp_class_mark(struct emp_core *c, struct class *k); /* look at it in this step */
+/* Could a machine seen lately, or a configured pool, ever run it? Else `why`. */
+bool emp_class_runnable(struct emp_core *c, struct class *k, struct emp_error *why);
+struct estimate_entry *emp_estimate_at(struct emp_core *c, uint64_t key);
+
+/* job.c */
+struct job *emp_job_find(const struct emp_core *c, emp_job_num num); /* live ones; NULL */
+struct job *emp_job_new(struct emp_core *c, emp_job_num num, const struct emp_job_spec *spec);
+void emp_job_move(struct emp_core *c, struct job *j,
+                  enum emp_job_state to); /* the only one to change state; keeps counts */
+void emp_job_record(struct emp_core *c, const struct job *j, struct emp_job_record *r);
+struct emp_change_job *emp_job_persist(struct emp_core *c, const struct job *j);
+struct emp_notice *emp_job_notify(struct emp_core *c, const struct job *j,
+                                  enum emp_notice_kind kind);
+void emp_job_forget(struct emp_core *c, struct job *j); /* terminal: out of memory */
+void emp_job_wait(struct emp_core *c, struct job *j,
+                  int64_t delay_ms);                    /* pending: into the queue now or later */
+void emp_job_unwait(struct emp_core *c, struct job *j); /* out of queue or timer */
+void emp_job_timer(struct emp_core *c, struct job *j, emp_mono_ms due);
+void emp_job_avoid(struct job *j, const struct machine *m);
+bool emp_job_avoids(const struct job *j, const struct machine *m);
+
+/* submit.c */
+void emp_core_on_submit(struct emp_core *c, const struct emp_event *e);
+void emp_core_on_retry(struct emp_core *c, const struct emp_event *e);
+void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *spec);
+struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer);
+uint64_t emp_core_idempotency_hash(struct emp_str customer, struct emp_str key);
+
+/* attempt.c: leases, from assignment to end */
+void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
+                        const struct emp_decision *d);
+struct attempt_end {
+    enum emp_outcome outcome;
+    int code;
+    struct emp_str text;
+    emp_wall_ms started_at, ended_at;
+    int64_t run_ms, bytes_fetched;
+    emp_blob_token result;
+    bool retryable, machine_fault;
+};
+void emp_attempt_end(struct emp_core *c, struct job *j,
+                     const struct attempt_end *end); /* requeues, or ends the job */
+void emp_attempt_release(struct emp_core *c, struct job *j,
+                         bool ghost); /* off its machine; a ghost keeps the slot a while */
+void emp_core_on_cancel(struct emp_core *c, const struct emp_event *e);
+void emp_ghost_add(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt);
+void emp_ghost_free(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt);
+void emp_ghosts_expire(struct emp_core *c);
+void emp_attempts_lose(struct emp_core *c, struct machine *m, const char *why);
+
+/* machine.c */
+struct machine *emp_machine_get(struct emp_core *c,
+                                struct emp_str id); /* finds or makes; NULL when too many */
+struct machine *emp_machine_find(const struct emp_core *c, struct emp_str id);
+struct machine *emp_machine_of_link(const struct emp_core *c, emp_link link);
+bool emp_machine_usable(const struct emp_core *c, const struct machine *m);
+enum emp_machine_state emp_machine_state(const struct emp_core *c, const struct machine *m);
+void emp_machine_facts_set(struct emp_core *c, struct machine *m,
+                           const struct emp_machine_facts *f);
+void emp_machine_slots_changed(struct emp_core *c,
+                               struct machine *m); /* busy or usable changed: idle list */
+void emp_machine_busy(struct emp_core *c, struct machine *m, int delta);
+void emp_machine_deadline(struct emp_core *c, struct machine *m, emp_mono_ms deadline);
+void emp_machine_persist(struct emp_core *c, struct machine *m);
+void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace_ms);
+void emp_machine_connect(struct emp_core *c, struct machine *m, emp_link link);
+void emp_machine_forget(struct emp_core *c, struct machine *m);
+void emp_machines_tick(struct emp_core *c);
+struct copy *emp_machine_copy(const struct machine *m, uint32_t model); /* NULL when absent */
+void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model, int64_t bytes,
+                          enum emp_residency residency, bool in_use);
+void emp_core_on_drain(struct emp_core *c, const struct emp_event *e);
+void emp_core_on_forget(struct emp_core *c, const struct emp_event *e);
+void emp_core_on_link_closed(struct emp_core *c, const struct emp_event *e);
+void emp_machine_quarantine(struct emp_core *c, struct machine *m, int64_t ms);
+
+/* report.c: messages of agents */
+void emp_core_on_message(struct emp_core *c, const struct emp_event *e);
+
+/* core.c */
+struct model_entry *emp_core_model_entry(struct emp_core *c, uint32_t name); /* finds or makes */
+void emp_core_on_model(struct emp_core *c, const struct emp_event *e);
+void emp_core_model_put(struct emp_core *c, const struct emp_model *model);
+
+/* schedule.c */
+struct candidate {
+    struct machine *machine;
+    struct emp_route_terms terms;
+    int64_t cost;
+    bool has_models, own_pool, too_short, any_missing;
+};
+struct verdict {
+    struct candidate *candidates; /* in scratch */
+    uint32_t count;
+    struct candidate *best;   /* of all; NULL: none fits */
+    struct candidate *chosen; /* to start now; NULL: wait */
+};
+void emp_core_schedule(struct emp_core *c);
+void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v);
+void emp_core_decision_fill(struct emp_core *c, const struct class *k, const struct verdict *v,
+                            struct emp_decision *d);
+uint32_t emp_core_best_first(struct verdict *v, struct candidate **ret, uint32_t max);
+void emp_core_choice_fill(struct emp_core *c, const struct candidate *x,
+                          struct emp_route_choice *ret);
+enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candidate *x);
+
+static inline struct emp_str emp_core_name(const struct emp_core *c, uint32_t id)
+{
+    return emp_intern_name(&c->names, id);
+}
+static inline struct emp_str emp_pool_name(const struct emp_core *c, uint32_t pool)
+{
+    return pool == (uint32_t)EMP_POOL_NONE ? (struct emp_str){0} : c->settings->pools[pool].name;
+}
+
+#endif

@@ -1,0 +1,428 @@
+/* Which waiting job starts where: list scheduling over classes.
+ *
+ * A pass takes the classes that may have changed, in order of their best job's rank, while a
+ * machine is idle. For the head of a class every machine that matches gets one number, its cost in
+ * seconds (policy's terms). If the cheapest is idle, the job is assigned. If the cheapest is busy
+ * (warm, soon free) the job is held for it, within warm_wait_ms_max, and the promise is added to
+ * that machine's timeline, so that the next job of the class sees a longer queue there and may take
+ * the idle one. With no better promise a fitting idle machine is always taken in the same step
+ * (invariant 6).
+ *
+ * A new job makes only its own class worth a look; a machine that became free, or news of a model,
+ * makes all. A job that runs too long for a machine's pool goes there only if no pool of its own
+ * length has a machine that could ever run it: long jobs do not block short ones. */
+#include "core/internal.h"
+
+#include <math.h>
+
+static uint32_t promised(const struct emp_core *c, const struct machine *m)
+{
+    return m->promised_pass == c->pass ? m->promised : 0;
+}
+
+static void promise(struct emp_core *c, struct machine *m)
+{
+    m->promised = promised(c, m) + 1;
+    m->promised_pass = c->pass;
+}
+
+/* Expected ms until a slot is free for one more job, after those running and those promised in this
+ * pass. */
+static int64_t slot_free_ms(const struct emp_core *c, const struct machine *m, int64_t run_ms)
+{
+    uint32_t queue = promised(c, m), idle = m->busy < m->facts.slots ? m->facts.slots - m->busy : 0;
+    if (queue < idle)
+        return 0;
+    queue -= idle;
+    int64_t first = m->ghosts ? 1000 : INT64_MAX;
+    for (const struct job *j = m->running; j; j = j->next) {
+        int64_t left = j->expected_end - c->now.mono;
+        if (left <= 0) { /* late already: the longer it is late, the longer it may yet be */
+            left = -left / 4;
+            left = left < 250 ? 250 : left;
+        }
+        first = left < first ? left : first;
+    }
+    if (first == INT64_MAX)
+        first = 0;
+    return first + (int64_t)queue * run_ms / (m->facts.slots ? m->facts.slots : 1);
+}
+
+/* Price of what has to go for `need` bytes: waiting seconds that its copies would save in the next
+ * hour. */
+static int64_t displaced_ms(struct emp_core *c, const struct machine *m, int64_t need)
+{
+    if (need <= 0 || m->copy_count == 0)
+        return 0;
+    struct emp_evict_copy *copies =
+        emp_arena_array(&c->scratch, struct emp_evict_copy, m->copy_count);
+    uint32_t *victims = emp_arena_array(&c->scratch, uint32_t, m->copy_count);
+    for (uint32_t i = 0; i < m->copy_count; i++)
+        copies[i] = (struct emp_evict_copy){
+            .bytes = m->copies[i].bytes,
+            .uses = m->copies[i].uses,
+            .idle_ms = c->now.mono - m->copies[i].last_use,
+            .seconds_saved = -1,
+            .keep = m->copies[i].in_use || m->copies[i].residency == EMP_RESIDENCY_FETCHING,
+        };
+    double lean = m->pool == (uint32_t)EMP_POOL_NONE ? 0
+                                                     : c->settings->pools[m->pool].evict_small_lean;
+    int64_t link = m->link_rate ? m->link_rate : c->settings->routing.link_bytes_per_s;
+    uint32_t n = emp_evict_choose(copies, m->copy_count, need, link, lean, victims);
+    double worth = 0;
+    for (uint32_t i = 0; i < n; i++)
+        worth += emp_evict_worth(&copies[victims[i]], link, lean);
+    return worth > 1e9 ? 1000000000000 : (int64_t)(worth * 1000);
+}
+
+/* Models: what is missing there, what must be loaded. False: it cannot have them. */
+static bool model_facts(struct emp_core *c, const struct class *k, const struct machine *m,
+                        struct emp_route_facts *f)
+{
+    int64_t all = 0, behind = 0;
+    bool waits = false;
+    for (uint32_t i = 0; i < k->spec.model_count; i++) {
+        const struct model_entry *e = emp_core_model_entry(c, k->models[i]);
+        const struct copy *copy = emp_machine_copy(m, k->models[i]);
+        enum emp_residency at = copy ? copy->residency : EMP_RESIDENCY_NONE;
+        int64_t bytes = copy ? copy->bytes : e->model.bytes;
+        all += bytes;
+        if (at == EMP_RESIDENCY_NONE) {
+            if (e->model.url_count == 0)
+                return false;
+            f->missing_bytes += bytes;
+        }
+        waits |= at <= EMP_RESIDENCY_FETCHING;
+        if (at <= EMP_RESIDENCY_DISK)
+            f->disk_load_bytes += bytes;
+        else if (at == EMP_RESIDENCY_RAM)
+            f->ram_load_bytes += bytes;
+    }
+    if (all > m->facts.disk_budget_bytes && f->missing_bytes > 0)
+        return false;
+    if (waits)
+        behind = m->fetch_left;
+    f->fetch_bytes = f->missing_bytes + behind;
+    if (m->facts.gpu_count == 0)
+        f->disk_load_bytes = f->ram_load_bytes = 0;
+    return true;
+}
+
+static bool gather(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
+                   struct emp_route_facts *f)
+{
+    *f = (struct emp_route_facts){0};
+    if (!model_facts(c, k, m, f))
+        return false;
+    const struct emp_pool *pool = m->pool == (uint32_t)EMP_POOL_NONE ? NULL
+                                                                     : &c->settings->pools[m->pool];
+    if (pool && pool->customer.len && !emp_str_eq(pool->customer, k->spec.customer))
+        return false;
+    f->slot_free_ms = slot_free_ms(c, m, k->mean_ms);
+    f->link_bytes_per_s = m->link_rate;
+    f->run_ms = k->mean_ms;
+    f->speed = m->speed.value > 0 ? m->speed.value : 1;
+    f->own_pool = m->pool == k->pool || pool == NULL || k->pool == (uint32_t)EMP_POOL_NONE;
+    f->pool_penalty_ms = pool ? pool->penalty_ms : 0;
+    f->pool_run_ms_max = pool ? pool->run_ms_max : EMP_NEVER;
+    f->age_ms = m->facts.booted_at ? c->now.wall - m->facts.booted_at : 0;
+    f->failure_rate = (double)m->blame.failure_rate;
+    f->failed_this_job = emp_job_avoids(j, m);
+    f->slots = m->facts.slots;
+    f->busy = m->busy;
+    if (f->missing_bytes > m->disk_free)
+        f->displaced_ms = displaced_ms(c, m, f->missing_bytes - m->disk_free);
+    return true;
+}
+
+static bool candidate_make(struct emp_core *c, struct class *k, const struct job *j,
+                           struct machine *m, struct candidate *x)
+{
+    struct emp_route_facts f;
+    if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, &f))
+        return false;
+    *x = (struct candidate){
+        .machine = m,
+        .has_models = f.missing_bytes == 0,
+        .own_pool = f.own_pool,
+        .too_short = !f.own_pool && k->run_ms >= f.pool_run_ms_max,
+    };
+    c->policy->terms(&c->settings->routing, &f, &x->terms);
+    x->cost = emp_route_cost(&x->terms);
+    return true;
+}
+
+/* With equal starts: the less loaded region, then the less loaded machine, then who waited longest.
+ */
+static bool lighter(const struct emp_core *c, const struct machine *a, const struct machine *b)
+{
+    const struct region *ra = &c->regions[a->region], *rb = &c->regions[b->region];
+    uint64_t la = (uint64_t)ra->busy * rb->slots, lb = (uint64_t)rb->busy * ra->slots;
+    if (la != lb)
+        return la < lb;
+    la = (uint64_t)a->busy * b->facts.slots, lb = (uint64_t)b->busy * a->facts.slots;
+    if (la != lb)
+        return la < lb;
+    return a->last_assigned < b->last_assigned;
+}
+
+static bool starts_now(const struct candidate *x)
+{
+    return x->terms.slot_free == 0;
+}
+
+static struct candidate *cheapest(struct emp_core *c, struct verdict *v, bool idle_only)
+{
+    struct candidate *best = NULL;
+    for (uint32_t i = 0; i < v->count; i++) {
+        struct candidate *x = &v->candidates[i];
+        if ((!idle_only || starts_now(x)) && (best == NULL || x->cost < best->cost))
+            best = x;
+    }
+    if (best == NULL || !starts_now(best))
+        return best;
+    struct candidate *pick = best;
+    for (uint32_t i = 0; i < v->count; i++) {
+        struct candidate *x = &v->candidates[i];
+        if (starts_now(x) && x->cost - best->cost <= TIE_US && x != pick &&
+            lighter(c, x->machine, pick->machine))
+            pick = x;
+    }
+    return pick;
+}
+
+/* Too short a pool is a last resort. */
+static void drop_too_short(struct verdict *v)
+{
+    bool home = false;
+    for (uint32_t i = 0; i < v->count; i++)
+        home |= !v->candidates[i].too_short;
+    if (!home)
+        return;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < v->count; i++)
+        if (!v->candidates[i].too_short)
+            v->candidates[n++] = v->candidates[i];
+    v->count = n;
+}
+
+static bool may_hold(struct emp_core *c, const struct job *j, const struct candidate *best)
+{
+    const struct emp_settings *s = c->settings;
+    if (!c->policy->may_wait ||
+        emp_fair_overdue(&s->fairness, j->tier, c->now.wall - j->submitted_at))
+        return false;
+    int64_t start = best->terms.slot_free > best->terms.fetch ? best->terms.slot_free
+                                                              : best->terms.fetch;
+    int64_t held = j->held_since ? c->now.mono - j->held_since : 0;
+    return start / 1000 + held <= s->routing.warm_wait_ms_max;
+}
+
+void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v)
+{
+    *v = (struct verdict){
+        .candidates = emp_arena_array(&c->scratch, struct candidate, c->all_count)};
+    for (size_t i = 0; i < c->all_count; i++)
+        if (c->all[i]->link && candidate_make(c, k, j, c->all[i], &v->candidates[v->count]))
+            v->count++;
+    drop_too_short(v);
+    v->best = cheapest(c, v, false);
+    if (v->best == NULL)
+        return;
+    if (starts_now(v->best))
+        v->chosen = v->best;
+    else if (!may_hold(c, j, v->best))
+        v->chosen = cheapest(c, v, true);
+}
+
+enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candidate *x)
+{
+    if (x->own_pool)
+        return x->has_models ? EMP_FALLBACK_NONE : EMP_FALLBACK_FETCH;
+    if (x->has_models)
+        return EMP_FALLBACK_OTHER_POOL;
+    for (uint32_t i = 0; i < v->count; i++)
+        if (v->candidates[i].has_models)
+            return EMP_FALLBACK_OTHER_POOL;
+    return EMP_FALLBACK_EMERGENCY;
+}
+
+void emp_core_choice_fill(struct emp_core *c, const struct candidate *x,
+                          struct emp_route_choice *ret)
+{
+    const struct machine *m = x->machine;
+    *ret = (struct emp_route_choice){
+        .machine = emp_core_name(c, m->name),
+        .pool = emp_pool_name(c, m->pool),
+        .terms = x->terms,
+        .cost = x->cost,
+        .has_models = x->has_models,
+        .load_suitability = m->facts.slots > m->busy ? 1.0f - (float)m->busy / (float)m->facts.slots
+                                                     : 0,
+    };
+}
+
+/* The chosen one first, then the others by cost. */
+uint32_t emp_core_best_first(struct verdict *v, struct candidate **ret, uint32_t max)
+{
+    uint32_t n = 0;
+    struct candidate *first = v->chosen ? v->chosen : v->best;
+    if (first && max)
+        ret[n++] = first;
+    for (uint32_t i = 0; i < v->count; i++) {
+        struct candidate *x = &v->candidates[i];
+        if (x == first)
+            continue;
+        uint32_t at = n;
+        while (at > 1 && ret[at - 1]->cost > x->cost)
+            at--;
+        if (at >= max)
+            continue;
+        uint32_t last = n < max ? n : max - 1;
+        memmove(&ret[at + 1], &ret[at], (last - at) * sizeof *ret);
+        ret[at] = x;
+        n = last + 1;
+    }
+    return n;
+}
+
+void emp_core_decision_fill(struct emp_core *c, const struct class *k, const struct verdict *v,
+                            struct emp_decision *d)
+{
+    struct candidate *best[EMP_DECISION_KEPT];
+    struct verdict copy = *v;
+    *d = (struct emp_decision){
+        .considered = v->count,
+        .estimated_run_ms = k->run_ms,
+        .pool = emp_pool_name(c, k->pool),
+        .fallback = emp_core_fallback(v, v->chosen),
+    };
+    d->count = emp_core_best_first(&copy, best, EMP_DECISION_KEPT);
+    for (uint32_t i = 0; i < d->count; i++)
+        emp_core_choice_fill(c, best[i], &d->candidates[i]);
+}
+
+/* ---- the pass ---- */
+
+static bool any_idle_matches(struct emp_core *c, struct class *k)
+{
+    for (size_t i = 0; i < c->idle_count; i++)
+        if (emp_class_matches(c, k, c->idle[i]) &&
+            promised(c, c->idle[i]) < c->idle[i]->facts.slots - c->idle[i]->busy)
+            return true;
+    return false;
+}
+
+struct held {
+    struct job **jobs;
+    size_t count, cap;
+};
+
+static uint32_t *class_promises(struct emp_core *c, struct class *k)
+{
+    if (k->promises_pass != c->pass) {
+        k->promises_pass = c->pass;
+        k->promises = 0;
+    }
+    return &k->promises;
+}
+
+/* Tries the head of a class. True: the class may have more to give in this pass. */
+static bool try_head(struct emp_core *c, struct class *k, struct held *held)
+{
+    if (c->idle_count == 0 || !any_idle_matches(c, k))
+        return false;
+    struct job *j = k->head;
+    struct verdict v;
+    emp_core_decide(c, k, j, &v);
+    if (v.chosen) {
+        struct emp_decision d;
+        emp_core_decision_fill(c, k, &v, &d);
+        emp_class_dequeue(c, k, j);
+        emp_attempt_assign(c, j, v.chosen->machine, &d);
+        return k->head != NULL;
+    }
+    if (v.best == NULL)
+        return false;
+    if (j->held_since == 0)
+        j->held_since = c->now.mono;
+    j->held_for = v.best->machine;
+    c->holding = true;
+    promise(c, v.best->machine);
+    emp_arena_reserve(&c->scratch, held->jobs, held->count, held->cap);
+    held->jobs[held->count++] = j;
+    emp_heap_remove(&k->waiting,
+                    j); /* out of the way for this pass; it keeps its place in the list by age */
+    emp_class_refresh_head(c, k);
+    return k->head != NULL && ++*class_promises(c, k) < PROMISES_PER_CLASS;
+}
+
+static void pass_all(struct emp_core *c, struct held *held)
+{
+    struct class **aside = NULL;
+    size_t count = 0, cap = 0;
+    struct class *k;
+    while (c->idle_count && (k = emp_heap_peek(&c->ready))) {
+        if (try_head(c, k, held) || k->ready_place == EMP_HEAP_OUT)
+            continue;
+        emp_heap_remove(&c->ready, k);
+        emp_arena_reserve(&c->scratch, aside, count, cap);
+        aside[count++] = k;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (aside[i]->head && aside[i]->ready_place == EMP_HEAP_OUT)
+            emp_heap_push(&c->ready, aside[i]);
+}
+
+static void pass_dirty(struct emp_core *c, struct held *held)
+{
+    for (;;) {
+        struct class *best = NULL;
+        for (size_t i = 0; i < c->dirty_count; i++) {
+            struct class *k = c->dirty_classes[i];
+            if (k->dirty && k->head && (best == NULL || k->head_rank < best->head_rank))
+                best = k;
+        }
+        if (best == NULL || c->idle_count == 0)
+            return;
+        if (!try_head(c, best, held))
+            best->dirty = false;
+    }
+}
+
+static void refresh_heads(struct emp_core *c)
+{
+    if (c->now.mono - c->heads_refreshed < HEADS_REFRESH_MS)
+        return;
+    c->heads_refreshed = c->now.mono;
+    size_t n = c->ready.count;
+    struct class **all = emp_arena_array(&c->scratch, struct class *, n);
+    if (n)
+        memcpy(all, c->ready.items, n * sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        emp_class_refresh_head(c, all[i]);
+}
+
+void emp_core_schedule(struct emp_core *c)
+{
+    if (!c->dirty_all && c->dirty_count == 0)
+        return;
+    struct held held = {0};
+    c->pass++;
+    if (c->dirty_all) {
+        c->holding = false;
+        refresh_heads(c);
+        pass_all(c, &held);
+    } else {
+        pass_dirty(c, &held);
+    }
+    for (size_t i = 0; i < held.count; i++) {
+        struct job *j = held.jobs[i];
+        emp_heap_push(&j->class->waiting, j);
+        emp_class_refresh_head(c, j->class);
+    }
+    for (size_t i = 0; i < c->dirty_count; i++)
+        c->dirty_classes[i]->dirty = false;
+    c->dirty_count = 0;
+    c->dirty_all = false;
+}
