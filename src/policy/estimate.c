@@ -1,8 +1,9 @@
-/* Three bins to each doubling: 96 bins reach from 1 ms to 2^32 ms (49 days), each 26% wide. Edges are powers of two times 1, 2^(1/3) or
- * 2^(2/3), so that finding a bin is integer arithmetic and comparing against two constants: no logarithm, the same answer on every machine.
+/* Three bins to each doubling: 96 bins reach from 1 ms to 2^32 ms (49 days), each 26% wide. Edges
+ * are powers of two times 1, 2^(1/3) or 2^(2/3), so that finding a bin is integer arithmetic and
+ * comparing against two constants: no logarithm, the same answer on every machine.
  *
- * Forgetting: every observation first shrinks all bins by 2^(-1/half-life), so the weight settles near 289 and a class that
- * changed its ways is believed again after a few hundred runs. */
+ * Forgetting: every observation first shrinks all bins by 2^(-1/half-life), so the weight settles
+ * near 289 and a class that changed its ways is believed again after a few hundred runs. */
 #include "policy/estimate.h"
 
 #include "base/error.h"
@@ -14,9 +15,9 @@
 
 enum { LAYOUT = 1, BINS_PER_DOUBLING = 3, HEAD_BYTES = 16, ENTRY_BYTES = 6 };
 
-#define KEEP 0.996540262827868  /* 2^(-1 / EMP_ESTIMATE_HALF_LIFE) */
-#define CBRT_2 1.2599210498948732
-#define CBRT_4 1.5874010519681994
+#define KEEP               0.996540262827868 /* 2^(-1 / EMP_ESTIMATE_HALF_LIFE) */
+#define CBRT_2             1.2599210498948732
+#define CBRT_4             1.5874010519681994
 #define PRIOR_OBSERVATIONS 3.0
 
 _Static_assert(EMP_ESTIMATE_HALF_LIFE == 200, "KEEP belongs to a half-life of 200");
@@ -93,7 +94,8 @@ int64_t emp_estimate_quantile(const struct emp_estimate *e, double q, int64_t pr
         if (!(m > 0))
             continue;
         if (below + m >= wanted)
-            return within_range((int64_t)(edge(i) + (edge(i + 1) - edge(i)) * (wanted - below) / m + 0.5));
+            return within_range(
+                (int64_t)(edge(i) + (edge(i + 1) - edge(i)) * (wanted - below) / m + 0.5));
         below += m;
         last = i;
     }
@@ -117,7 +119,8 @@ int64_t emp_estimate_mean(const struct emp_estimate *e, int64_t prior_ms)
     return within_range((int64_t)(sum / total + 0.5));
 }
 
-/* ---- bytes: version, observations, number of entries, zero; then (bin, weight as IEEE 754 single), ascending; little-endian ---- */
+/* ---- bytes: version, observations, number of entries, zero; then (bin, weight as IEEE 754
+ * single), ascending; little-endian ---- */
 
 static unsigned char *put(unsigned char *at, uint32_t value, unsigned bytes)
 {
@@ -160,7 +163,8 @@ static bool load_entries(struct emp_estimate *e, const unsigned char *at, uint32
         uint32_t bin = get(at, 2), bits = get(at + 2, 4);
         float weight;
         memcpy(&weight, &bits, sizeof weight);
-        if (bin < lowest || bin >= EMP_ESTIMATE_BINS || !isfinite(weight) || !(weight > 0) || weight > 1e6F)
+        if (bin < lowest || bin >= EMP_ESTIMATE_BINS || !isfinite(weight) || !(weight > 0) ||
+            weight > 1e6F)
             return false;
         e->bins[bin] = weight;
         sum += weight;

@@ -1,14 +1,17 @@
 /* Eviction as minimum-knapsack cover: free at least `need` bytes at the least total worth.
  *
- * Worth is an expectation: uses per hour × seconds to fetch the copy again. The decayed use counter turns into a rate because a
- * steady λ uses per hour settles at λ × half-life / ln 2. GDSF's ageing clock is replaced by that decay: both forget, but
- * a half-life is in hours, so that worths of different machines compare.
+ * Worth is an expectation: uses per hour × seconds to fetch the copy again. The decayed use counter
+ * turns into a rate because a steady λ uses per hour settles at λ × half-life / ln 2. GDSF's ageing
+ * clock is replaced by that decay: both forget, but a half-life is in hours, so that worths of
+ * different machines compare.
  *
- * Choosing walks the copies by rising worth per byte. A copy that is too small to finish the cover joins the prefix; one that
- * would finish it is only noted as a complete answer, prefix + itself, and left out of the prefix. The best answer noted costs at
- * most twice the optimum (Csirik, Frenk, Labbé, Zhang 1991), which plain greedy does not promise: it may evict ten small copies and
- * then one large one that would have done alone. All of it happens inside the caller's victims[]: the front holds a heap
- * of copies not looked at yet, the room it gives up at the back holds the prefix. No allocation. */
+ * Choosing walks the copies by rising worth per byte. A copy that is too small to finish the cover
+ * joins the prefix; one that would finish it is only noted as a complete answer, prefix + itself,
+ * and left out of the prefix. The best answer noted costs at most twice the optimum (Csirik, Frenk,
+ * Labbé, Zhang 1991), which plain greedy does not promise: it may evict ten small copies and then
+ * one large one that would have done alone. All of it happens inside the caller's victims[]: the
+ * front holds a heap of copies not looked at yet, the room it gives up at the back holds the
+ * prefix. No allocation. */
 #include "policy/evict.h"
 
 #include <math.h>
@@ -16,13 +19,14 @@
 /* hours by which a use counter in balance exceeds the rate per hour: half-life / ln 2 */
 #define COUNT_PER_RATE_H (EMP_EVICT_HALF_LIFE_MS / 3600000.0 / 0.69314718055994531)
 
-/* A copy that nobody has used yet was brought for a reason: it starts with half a use, which decays like any other. */
+/* A copy that nobody has used yet was brought for a reason: it starts with half a use, which decays
+ * like any other. */
 #define USES_BEFORE_FIRST 0.5
 
 /* Worth is leaned by (bytes / this)^-lean: a copy of this size is neither favoured nor punished. */
 #define LEAN_NEUTRAL_BYTES (4.0 * 1024 * 1024 * 1024)
 
-#define USES_MAX 1e12 /* keeps every product finite */
+#define USES_MAX  1e12 /* keeps every product finite */
 #define WORTH_MAX 1e15
 
 struct problem {
@@ -73,7 +77,8 @@ static double worth_of(const struct problem *p, uint32_t i)
     return emp_evict_worth(&p->copies[i], p->link_bytes_per_s, p->lean);
 }
 
-/* Does a go before b? Less worth per byte, then idle longer, then the larger, then the lower index: a total order. */
+/* Does a go before b? Less worth per byte, then idle longer, then the larger, then the lower index:
+ * a total order. */
 static bool goes_before(const struct problem *p, uint32_t a, uint32_t b)
 {
     const struct emp_evict_copy *ca = &p->copies[a], *cb = &p->copies[b];
@@ -134,9 +139,11 @@ static uint32_t gather(const struct problem *p, uint32_t count, int64_t need, ui
     return n;
 }
 
-/* Leaves the best answer's prefix at the back of v, last first, and its finishing copy in *ret_last; returns the prefix's length.
- * The whole of v[0..n) is evictable and enough, so that an answer exists. */
-static uint32_t search(const struct problem *p, int64_t need, uint32_t *v, uint32_t n, uint32_t *ret_last)
+/* Leaves the best answer's prefix at the back of v, last first, and its finishing copy in
+ * *ret_last; returns the prefix's length. The whole of v[0..n) is evictable and enough, so that an
+ * answer exists. */
+static uint32_t search(const struct problem *p, int64_t need, uint32_t *v, uint32_t n,
+                       uint32_t *ret_last)
 {
     uint32_t heap_size = n, prefix = 0, best_prefix = 0;
     int64_t freed = 0;
@@ -158,8 +165,9 @@ static uint32_t search(const struct problem *p, int64_t need, uint32_t *v, uint3
     return best_prefix;
 }
 
-/* Drops every victim without which the others still free enough, the most worth per byte first (they stand last). One pass is
- * enough: what was needed once stays needed while others are dropped. */
+/* Drops every victim without which the others still free enough, the most worth per byte first
+ * (they stand last). One pass is enough: what was needed once stays needed while others are
+ * dropped. */
 static uint32_t take_back(const struct problem *p, int64_t need, uint32_t *v, uint32_t n)
 {
     int64_t freed = 0;
@@ -182,8 +190,8 @@ static uint32_t take_back(const struct problem *p, int64_t need, uint32_t *v, ui
     return left;
 }
 
-uint32_t emp_evict_choose(const struct emp_evict_copy *copies, uint32_t count, int64_t need, int64_t link_bytes_per_s,
-                          double lean, uint32_t *victims)
+uint32_t emp_evict_choose(const struct emp_evict_copy *copies, uint32_t count, int64_t need,
+                          int64_t link_bytes_per_s, double lean, uint32_t *victims)
 {
     struct problem p = {copies, link_bytes_per_s, lean};
     if (need <= 0)

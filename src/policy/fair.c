@@ -1,10 +1,11 @@
-/* Everything saturates: a tag or rank at the end of the int64 range still orders, an overflow would not. */
+/* Everything saturates: a tag or rank at the end of the int64 range still orders, an overflow would
+ * not. */
 #include "policy/fair.h"
 
 #include <math.h>
 
 #define SPACING_MAX ((double)EMP_DURATION_MS_MAX * 1024)
-#define WEIGHT_MIN 1e-3
+#define WEIGHT_MIN  1e-3
 
 static int64_t add(int64_t a, int64_t b)
 {
@@ -14,8 +15,10 @@ static int64_t add(int64_t a, int64_t b)
     return sum;
 }
 
-/* Virtual ms that a job occupies of its flow: the service it takes, over the share the flow is entitled to. */
-static double spacing(const struct emp_settings_fairness *s, enum emp_tier tier, int64_t run_ms, uint32_t slots)
+/* Virtual ms that a job occupies of its flow: the service it takes, over the share the flow is
+ * entitled to. */
+static double spacing(const struct emp_settings_fairness *s, enum emp_tier tier, int64_t run_ms,
+                      uint32_t slots)
 {
     double weight = s->weight[tier] > WEIGHT_MIN ? s->weight[tier] : WEIGHT_MIN;
     double run = run_ms > 0 ? (double)run_ms : 1;
@@ -23,8 +26,8 @@ static double spacing(const struct emp_settings_fairness *s, enum emp_tier tier,
     return ms < SPACING_MAX ? ms : SPACING_MAX;
 }
 
-int64_t emp_fair_tag(const struct emp_settings_fairness *s, struct emp_flow *flow, int64_t virtual_now, enum emp_tier tier,
-                     int64_t run_ms, uint32_t slots)
+int64_t emp_fair_tag(const struct emp_settings_fairness *s, struct emp_flow *flow,
+                     int64_t virtual_now, enum emp_tier tier, int64_t run_ms, uint32_t slots)
 {
     if (flow->next_tag < virtual_now) {
         flow->next_tag = virtual_now;
@@ -38,8 +41,8 @@ int64_t emp_fair_tag(const struct emp_settings_fairness *s, struct emp_flow *flo
     return tag;
 }
 
-int64_t emp_fair_clock(const struct emp_settings_fairness *s, int64_t virtual_now, int64_t tag, enum emp_tier tier,
-                       int64_t run_ms, uint32_t slots)
+int64_t emp_fair_clock(const struct emp_settings_fairness *s, int64_t virtual_now, int64_t tag,
+                       enum emp_tier tier, int64_t run_ms, uint32_t slots)
 {
     if (tag <= virtual_now)
         return virtual_now;

@@ -1,6 +1,7 @@
-/* Everything a job asks is put as predicates over values found under a path, so that there is one way of looking up, one of comparing and
- * one of saying what was wrong. What a machine offers under a path is a stream of values (struct values): of a field of the
- * facts, else of its capabilities. An array and several values of one path are the same thing. */
+/* Everything a job asks is put as predicates over values found under a path, so that there is one
+ * way of looking up, one of comparing and one of saying what was wrong. What a machine offers under
+ * a path is a stream of values (struct values): of a field of the facts, else of its capabilities.
+ * An array and several values of one path are the same thing. */
 #include "policy/match.h"
 
 #include <stdio.h>
@@ -46,40 +47,41 @@ struct field {
     const char *path;
     enum field_kind kind;
     double (*number)(const struct emp_machine_facts *m); /* FIELD_NUMBER; 0: not known */
-    size_t at, count_at;                                 /* FIELD_TEXT: struct emp_str; FIELD_LIST: pointer and count */
+    size_t at, count_at; /* FIELD_TEXT: struct emp_str; FIELD_LIST: pointer and count */
 };
 
-#define NUMBER(path, f) {path, FIELD_NUMBER, f, 0, 0}
-#define TEXT(path, m) {path, FIELD_TEXT, NULL, offsetof(struct emp_machine_facts, m), 0}
-#define LIST(path, m, n)                                                                                               \
-    {path, FIELD_LIST, NULL, offsetof(struct emp_machine_facts, m), offsetof(struct emp_machine_facts, n)}
+#define NUMBER(path, f) path, FIELD_NUMBER, f, 0, 0
+#define TEXT(path, m)   path, FIELD_TEXT, NULL, offsetof(struct emp_machine_facts, m), 0
+#define LIST(path, m, n)                                           \
+    path, FIELD_LIST, NULL, offsetof(struct emp_machine_facts, m), \
+        offsetof(struct emp_machine_facts, n)
 
 static const struct field fields[] = {
-    NUMBER("hardware.gpu_memory_gb", most_gpu_memory_gb),
-    NUMBER("hardware.gpu_count", gpu_count),
-    NUMBER("hardware.cpu_cores", cpu_cores),
-    NUMBER("hardware.ram_gb", ram_gb),
-    NUMBER("hardware.disk_gb", disk_gb),
+    {NUMBER("hardware.gpu_memory_gb", most_gpu_memory_gb)},
+    {NUMBER("hardware.gpu_count", gpu_count)},
+    {NUMBER("hardware.cpu_cores", cpu_cores)},
+    {NUMBER("hardware.ram_gb", ram_gb)},
+    {NUMBER("hardware.disk_gb", disk_gb)},
     {"hardware.gpu_model", FIELD_GPU_MODELS, NULL, 0, 0},
-    NUMBER("slots", slots),
-    NUMBER("performance.concurrent_jobs", slots),
-    TEXT("region", region),
-    TEXT("geographic_region", region),
-    TEXT("location.region", region),
-    TEXT("provider", provider),
-    TEXT("pool", pool),
-    TEXT("machine_id", id),
-    TEXT("worker_id", id),
-    LIST("services", services, service_count),
-    LIST("job_service_required_map", services, service_count),
-    LIST("specialty", specialties, specialty_count),
-    LIST("specialties", specialties, specialty_count),
-    LIST("specialization", specialties, specialty_count),
-    LIST("compliance", compliance, compliance_count),
-    LIST("location.compliance_zones", compliance, compliance_count),
-    LIST("custom_nodes", custom_nodes, node_count),
-    LIST("customer_access.allowed_customers", allowed_customers, allowed_count),
-    LIST("customer_access.denied_customers", denied_customers, denied_count),
+    {NUMBER("slots", slots)},
+    {NUMBER("performance.concurrent_jobs", slots)},
+    {TEXT("region", region)},
+    {TEXT("geographic_region", region)},
+    {TEXT("location.region", region)},
+    {TEXT("provider", provider)},
+    {TEXT("pool", pool)},
+    {TEXT("machine_id", id)},
+    {TEXT("worker_id", id)},
+    {LIST("services", services, service_count)},
+    {LIST("job_service_required_map", services, service_count)},
+    {LIST("specialty", specialties, specialty_count)},
+    {LIST("specialties", specialties, specialty_count)},
+    {LIST("specialization", specialties, specialty_count)},
+    {LIST("compliance", compliance, compliance_count)},
+    {LIST("location.compliance_zones", compliance, compliance_count)},
+    {LIST("custom_nodes", custom_nodes, node_count)},
+    {LIST("customer_access.allowed_customers", allowed_customers, allowed_count)},
+    {LIST("customer_access.denied_customers", denied_customers, denied_count)},
     {"customer_access.isolation", FIELD_ISOLATION, NULL, 0, 0},
 };
 
@@ -124,7 +126,8 @@ static bool next_of_field(struct values *v, struct emp_capability *ret)
     uint32_t i = v->next++;
     switch (v->field->kind) {
     case FIELD_NUMBER:
-        *ret = (struct emp_capability){.kind = EMP_CAPABILITY_NUMBER, .number = v->field->number(m)};
+        *ret =
+            (struct emp_capability){.kind = EMP_CAPABILITY_NUMBER, .number = v->field->number(m)};
         return i == 0 && ret->number > 0;
     case FIELD_TEXT:
         *ret = text_value(*(const struct emp_str *)(base + v->field->at), false);
@@ -263,8 +266,10 @@ static void print_found(char out[FOUND_MAX], struct values v)
 static void print_wanted(char out[WANTED_MAX], const struct emp_requirement *r)
 {
     static const enum emp_capability_kind kind_of[] = {
-        [EMP_REQUIRE_NUMBER_AT_LEAST] = EMP_CAPABILITY_NUMBER, [EMP_REQUIRE_TEXT] = EMP_CAPABILITY_TEXT,
-        [EMP_REQUIRE_TRUE] = EMP_CAPABILITY_BOOL,              [EMP_REQUIRE_FALSE] = EMP_CAPABILITY_BOOL,
+        [EMP_REQUIRE_NUMBER_AT_LEAST] = EMP_CAPABILITY_NUMBER,
+        [EMP_REQUIRE_TEXT] = EMP_CAPABILITY_TEXT,
+        [EMP_REQUIRE_TRUE] = EMP_CAPABILITY_BOOL,
+        [EMP_REQUIRE_FALSE] = EMP_CAPABILITY_BOOL,
         [EMP_REQUIRE_NEVER] = EMP_CAPABILITY_BOOL,
     };
     struct emp_capability wanted = {.kind = kind_of[r->kind], .text = r->text, .number = r->number};
@@ -276,8 +281,8 @@ static void print_wanted(char out[WANTED_MAX], const struct emp_requirement *r)
         print_value(out, WANTED_MAX, &wanted);
 }
 
-static void explain(const struct emp_requirement *r, const struct emp_machine_facts *m, int code, const char *field,
-                    struct emp_error *why)
+static void explain(const struct emp_requirement *r, const struct emp_machine_facts *m, int code,
+                    const char *field, struct emp_error *why)
 {
     char name[EMP_ERROR_FIELD_MAX], wanted[WANTED_MAX], found[FOUND_MAX];
     if (why == NULL)
@@ -287,14 +292,14 @@ static void explain(const struct emp_requirement *r, const struct emp_machine_fa
     print_found(found, values_of(m, r->path));
     if (field == NULL)
         field = name;
-    emp_fail(why, code, field, "%s: %s %s%s, has %s", field, r->negated ? "must not have" : "needs", wanted,
-             r->negated && r->kind == EMP_REQUIRE_NUMBER_AT_LEAST ? " or more" : "", found);
+    emp_fail(why, code, field, "%s: %s %s%s, has %s", field, r->negated ? "must not have" : "needs",
+             wanted, r->negated && r->kind == EMP_REQUIRE_NUMBER_AT_LEAST ? " or more" : "", found);
 }
 
 /* ---- the questions ---- */
 
-static bool require(const struct emp_requirement *r, const struct emp_machine_facts *m, int code, const char *field,
-                    struct emp_error *why)
+static bool require(const struct emp_requirement *r, const struct emp_machine_facts *m, int code,
+                    const char *field, struct emp_error *why)
 {
     if (satisfied(r, m) != r->negated)
         return true;
@@ -318,19 +323,24 @@ static bool require_texts(const char *path, const struct emp_str *texts, uint32_
     return true;
 }
 
-static bool service_offered(const struct emp_job_spec *job, const struct emp_machine_facts *m, struct emp_error *why)
+static bool service_offered(const struct emp_job_spec *job, const struct emp_machine_facts *m,
+                            struct emp_error *why)
 {
-    struct emp_requirement r = {.path = EMP_STR("services"), .text = job->service, .kind = EMP_REQUIRE_TEXT};
+    struct emp_requirement r = {
+        .path = EMP_STR("services"), .text = job->service, .kind = EMP_REQUIRE_TEXT};
     return require(&r, m, EMP_E_UNKNOWN_SERVICE, "service_required", why);
 }
 
-static bool workflow_admitted(const struct emp_job_spec *job, const struct emp_machine_facts *m, struct emp_error *why)
+static bool workflow_admitted(const struct emp_job_spec *job, const struct emp_machine_facts *m,
+                              struct emp_error *why)
 {
-    struct emp_requirement r = {.path = EMP_STR("workflow_id"), .text = job->workflow, .kind = EMP_REQUIRE_TEXT};
+    struct emp_requirement r = {
+        .path = EMP_STR("workflow_id"), .text = job->workflow, .kind = EMP_REQUIRE_TEXT};
     if (!any_value(values_of(m, r.path)) || satisfied(&r, m))
         return true;
     if (why)
-        emp_fail(why, EMP_E_UNRUNNABLE, "workflow_id", "workflow_id: the machine is reserved for another workflow");
+        emp_fail(why, EMP_E_UNRUNNABLE, "workflow_id",
+                 "workflow_id: the machine is reserved for another workflow");
     return false;
 }
 
@@ -342,31 +352,36 @@ static bool listed(const struct emp_str *list, uint32_t count, struct emp_str s)
     return false;
 }
 
-static bool isolation_kept(const struct emp_job_spec *job, const struct emp_machine_facts *m, struct emp_error *why)
+static bool isolation_kept(const struct emp_job_spec *job, const struct emp_machine_facts *m,
+                           struct emp_error *why)
 {
     if (job->isolation == EMP_ISOLATION_NONE)
         return true;
     if (job->isolation == EMP_ISOLATION_STRICT && m->isolation != EMP_ISOLATION_STRICT) {
-        emp_fail(why, EMP_E_UNRUNNABLE, "customer_isolation", "customer_isolation: needs \"strict\", has \"%s\"",
-                 isolation_words[m->isolation]);
+        emp_fail(why, EMP_E_UNRUNNABLE, "customer_isolation",
+                 "customer_isolation: needs \"strict\", has \"%s\"", isolation_words[m->isolation]);
         return false;
     }
-    bool refused = (m->allowed_count > 0 && !listed(m->allowed_customers, m->allowed_count, job->customer)) ||
-                   listed(m->denied_customers, m->denied_count, job->customer);
+    bool refused =
+        (m->allowed_count > 0 && !listed(m->allowed_customers, m->allowed_count, job->customer)) ||
+        listed(m->denied_customers, m->denied_count, job->customer);
     if (refused)
-        emp_fail(why, EMP_E_UNRUNNABLE, "customer_id", "customer_id: the machine does not serve customer \"%.*s\"",
+        emp_fail(why, EMP_E_UNRUNNABLE, "customer_id",
+                 "customer_id: the machine does not serve customer \"%.*s\"",
                  EMP_STR_FMT(job->customer));
     return !refused;
 }
 
-bool emp_match_machine(const struct emp_job_spec *job, const struct emp_machine_facts *m, struct emp_error *why)
+bool emp_match_machine(const struct emp_job_spec *job, const struct emp_machine_facts *m,
+                       struct emp_error *why)
 {
     if (!service_offered(job, m, why) || !workflow_admitted(job, m, why))
         return false;
     if (job->region.len > 0 && !require_text("region", job->region, m, why))
         return false;
     if (!require_texts("compliance", job->compliance, job->compliance_count, m, why) ||
-        !require_texts("custom_nodes", job->custom_nodes, job->node_count, m, why) || !isolation_kept(job, m, why))
+        !require_texts("custom_nodes", job->custom_nodes, job->node_count, m, why) ||
+        !isolation_kept(job, m, why))
         return false;
     for (uint32_t i = 0; i < job->requirement_count; i++)
         if (!require(&job->requirements[i], m, EMP_E_UNRUNNABLE, NULL, why))
@@ -380,7 +395,8 @@ static int64_t bytes_of_gb(double gb)
     return bytes > 0 ? bytes < (double)EMP_BYTES_MAX ? (int64_t)(bytes + 0.5) : EMP_BYTES_MAX : 0;
 }
 
-bool emp_match_pool(const struct emp_job_spec *job, const struct emp_pool *pool, struct emp_error *why)
+bool emp_match_pool(const struct emp_job_spec *job, const struct emp_pool *pool,
+                    struct emp_error *why)
 {
     if (pool->service_count == 0) {
         emp_fail(why, EMP_E_UNRUNNABLE, "pool", "pool %.*s names no services, so it promises none",
@@ -388,7 +404,8 @@ bool emp_match_pool(const struct emp_job_spec *job, const struct emp_pool *pool,
         return false;
     }
     if (pool->customer.len > 0 && !emp_str_eq(pool->customer, job->customer)) {
-        emp_fail(why, EMP_E_UNRUNNABLE, "customer_id", "pool %.*s belongs to another customer", EMP_STR_FMT(pool->name));
+        emp_fail(why, EMP_E_UNRUNNABLE, "customer_id", "pool %.*s belongs to another customer",
+                 EMP_STR_FMT(pool->name));
         return false;
     }
 

@@ -1,5 +1,6 @@
-/* Both choices are a maximum over all pools by a score compared field by field, most important first; ties go to the pool configured first.
- * Pools are few (EMP_POOLS_MAX) and the core asks once per class, so scanning is fine. */
+/* Both choices are a maximum over all pools by a score compared field by field, most important
+ * first; ties go to the pool configured first. Pools are few (EMP_POOLS_MAX) and the core asks once
+ * per class, so scanning is fine. */
 #include "policy/pool.h"
 
 static bool holds(const struct emp_str *list, uint32_t count, struct emp_str s)
@@ -10,7 +11,8 @@ static bool holds(const struct emp_str *list, uint32_t count, struct emp_str s)
     return false;
 }
 
-static bool holds_all(const struct emp_str *list, uint32_t count, const struct emp_str *wanted, uint32_t wanted_count)
+static bool holds_all(const struct emp_str *list, uint32_t count, const struct emp_str *wanted,
+                      uint32_t wanted_count)
 {
     for (uint32_t i = 0; i < wanted_count; i++)
         if (!holds(list, count, wanted[i]))
@@ -70,7 +72,8 @@ static const struct emp_pool *durations_of(const struct emp_settings *s, const s
     return parent == EMP_POOL_NONE ? p : &s->pools[parent];
 }
 
-/* One trait of a job against one of a pool: counts a match or a restriction nobody asked for; false on contradiction. */
+/* One trait of a job against one of a pool: counts a match or a restriction nobody asked for; false
+ * on contradiction. */
 static bool weigh(struct job_score *score, struct emp_str wanted, struct emp_str offered)
 {
     if (offered.len == 0)
@@ -84,22 +87,25 @@ static bool weigh(struct job_score *score, struct emp_str wanted, struct emp_str
     return true;
 }
 
-static struct job_score score_job(const struct emp_settings *s, const struct emp_pool *p, const struct emp_job_spec *job,
-                                  struct emp_str specialty, int64_t run_ms)
+static struct job_score score_job(const struct emp_settings *s, const struct emp_pool *p,
+                                  const struct emp_job_spec *job, struct emp_str specialty,
+                                  int64_t run_ms)
 {
     const struct emp_pool *d = durations_of(s, p);
     struct job_score score = {.fits = true, .customer = p->customer.len > 0};
+    int64_t start = d->run_ms_min > 0 ? d->run_ms_min : 0;
     int64_t end = d->run_ms_max > 0 ? d->run_ms_max : EMP_NEVER;
 
-    score.width_ms = end - d->run_ms_min;
-    if (run_ms < d->run_ms_min)
-        score.off_ms = d->run_ms_min - run_ms;
+    score.width_ms = end - start;
+    if (run_ms < start)
+        score.off_ms = start - run_ms;
     else if (run_ms >= end)
         score.off_ms = run_ms - end + 1;
 
     score.fits &= weigh(&score, specialty, p->specialty);
     score.fits &= weigh(&score, job->region, p->region);
-    score.fits &= holds_all(p->compliance, p->compliance_count, job->compliance, job->compliance_count);
+    score.fits &=
+        holds_all(p->compliance, p->compliance_count, job->compliance, job->compliance_count);
     score.matched += job->compliance_count > 0;
     if (p->compliance_count > job->compliance_count)
         score.unasked += p->compliance_count - job->compliance_count;
@@ -111,8 +117,8 @@ static struct job_score score_job(const struct emp_settings *s, const struct emp
     return score;
 }
 
-uint32_t emp_pool_for_job(const struct emp_settings *s, const struct emp_job_spec *job, struct emp_str specialty,
-                          int64_t run_ms)
+uint32_t emp_pool_for_job(const struct emp_settings *s, const struct emp_job_spec *job,
+                          struct emp_str specialty, int64_t run_ms)
 {
     uint32_t wish = emp_pool_find(s, job->pool), best = EMP_POOL_NONE;
     struct job_score best_score = {0};
@@ -139,7 +145,8 @@ enum { GPU_GB, DISK_BYTES, RAM_GB, CORES, HARDWARE_COUNT };
 
 struct machine_score {
     bool satisfied;   /* hardware reaches what the pool expects */
-    uint32_t special; /* customer, specialty, region, compliance: of the pool, and the machine serves it */
+    uint32_t special; /* customer, specialty, region, compliance: of the pool, and the machine
+                         serves it */
     double demand[HARDWARE_COUNT];
 };
 
@@ -151,7 +158,8 @@ static bool machine_score_better(const struct machine_score *a, const struct mac
         return a->special > b->special;
     for (int i = 0; i < HARDWARE_COUNT; i++) {
         if (a->demand[i] < b->demand[i] || a->demand[i] > b->demand[i])
-            return a->satisfied == (a->demand[i] > b->demand[i]); // too small for all: the least demanding
+            return a->satisfied ==
+                   (a->demand[i] > b->demand[i]); // too small for all: the least demanding
     }
     return a->special > b->special;
 }
@@ -176,9 +184,11 @@ static bool serves(const struct emp_pool *p, const struct emp_machine_facts *m, 
     if (p->region.len > 0)
         ok &= emp_str_eq(p->region, m->region);
     ok &= holds_all(m->compliance, m->compliance_count, p->compliance, p->compliance_count);
-    *special = (p->customer.len > 0) + (p->specialty.len > 0) + (p->region.len > 0) + (p->compliance_count > 0);
+    *special = (p->customer.len > 0) + (p->specialty.len > 0) + (p->region.len > 0) +
+               (p->compliance_count > 0);
 
-    if (p->service_count > 0) { // a pool for services that the machine does not offer is not its pool
+    if (p->service_count >
+        0) { // a pool for services that the machine does not offer is not its pool
         bool any = false;
         for (uint32_t i = 0; i < p->service_count; i++)
             any |= holds(m->services, m->service_count, p->services[i]);
@@ -189,8 +199,8 @@ static bool serves(const struct emp_pool *p, const struct emp_machine_facts *m, 
 
 uint32_t emp_pool_for_machine(const struct emp_settings *s, const struct emp_machine_facts *m)
 {
-    const double has[HARDWARE_COUNT] = {gpu_memory_gb(m), (double)m->disk_budget_bytes, (double)m->ram_bytes / 1e9,
-                                        m->cpu_cores};
+    const double has[HARDWARE_COUNT] = {gpu_memory_gb(m), (double)m->disk_budget_bytes,
+                                        (double)m->ram_bytes / 1e9, m->cpu_cores};
     uint32_t best = EMP_POOL_NONE;
     bool best_serves = false;
     struct machine_score best_score = {0};
@@ -198,7 +208,8 @@ uint32_t emp_pool_for_machine(const struct emp_settings *s, const struct emp_mac
         const struct emp_pool *p = &s->pools[i];
         struct machine_score score = {
             .satisfied = true,
-            .demand = {p->gpu_memory_gb_min, (double)p->disk_bytes_min, p->ram_gb_min, p->cpu_cores_min},
+            .demand = {p->gpu_memory_gb_min, (double)p->disk_bytes_min, p->ram_gb_min,
+                       p->cpu_cores_min},
         };
         bool ok = serves(p, m, &score.special);
         for (int h = 0; h < HARDWARE_COUNT; h++)
@@ -215,7 +226,8 @@ uint32_t emp_pool_for_machine(const struct emp_settings *s, const struct emp_mac
 
 /* ---- specialty ---- */
 
-static int64_t bytes_of(const struct emp_model *const *models, uint32_t count, struct emp_str category)
+static int64_t bytes_of(const struct emp_model *const *models, uint32_t count,
+                        struct emp_str category)
 {
     int64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++)

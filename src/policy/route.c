@@ -1,22 +1,25 @@
-/* All terms are computed in seconds as doubles from clamped facts and rounded to whole microseconds once, at the end. Every step is monotone
- * under rounding, so that a worse fact never makes a candidate look better, not even by a microsecond.
+/* All terms are computed in seconds as doubles from clamped facts and rounded to whole microseconds
+ * once, at the end. Every step is monotone under rounding, so that a worse fact never makes a
+ * candidate look better, not even by a microsecond.
  *
- * Risk is expected loss. The machine may vanish while it fetches, loads or runs: what is lost is then, on average, half of that time and
- * the notice. And the job may fail there: the machine's record is priced by failure_weight_ms, an earlier failure of this very job by another
- * such weight and the run that would probably be wasted. */
+ * Risk is expected loss. The machine may vanish while it fetches, loads or runs: what is lost is
+ * then, on average, half of that time and the notice. And the job may fail there: the machine's
+ * record is priced by failure_weight_ms, an earlier failure of this very job by another such weight
+ * and the run that would probably be wasted. */
 #include "policy/route.h"
 
-#define TERM_MAX_S 1e9        /* 31 years: the sum of all terms in microseconds stays far inside int64 */
-#define SPEED_MIN 0.02
-#define SPEED_MAX 50.0
-#define LOSS_NOTICE_S 10.0    /* until a silent machine's leases are lost */
+#define TERM_MAX_S    1e9 /* 31 years: the sum of all terms in microseconds stays far inside int64 */
+#define SPEED_MIN     0.02
+#define SPEED_MAX     50.0
+#define LOSS_NOTICE_S 10.0 /* until a silent machine's leases are lost */
 
-/* Hazard over the mean hazard, by age: HIGH until YOUNG hours, then LOW + (HIGH - LOW) / (1 + beyond / FALL)^2. Over a machine's first 60
- * hours (the mean life in the SALAD figures) it averages 0.9. */
+/* Hazard over the mean hazard, by age: HIGH until YOUNG hours, then LOW + (HIGH - LOW) / (1 +
+ * beyond / FALL)^2. Over a machine's first 60 hours (the mean life in the SALAD figures) it
+ * averages 0.9. */
 #define HAZARD_YOUNG_H 2.0
-#define HAZARD_FALL_H 12.0
-#define HAZARD_HIGH 3.0
-#define HAZARD_LOW (1.0 / 3)
+#define HAZARD_FALL_H  12.0
+#define HAZARD_HIGH    3.0
+#define HAZARD_LOW     (1.0 / 3)
 
 /* x within [low, high]; NaN is low */
 static double bounded(double x, double low, double high)
@@ -52,21 +55,24 @@ double emp_route_hazard_per_hour(const struct emp_settings_routing *s, int64_t a
     return bounded(s->hazard_per_hour, 0, 1e6) * factor;
 }
 
-static double vanishing(const struct emp_settings_routing *s, const struct emp_route_facts *f, double exposed_s)
+static double vanishing(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                        double exposed_s)
 {
     double expected = emp_route_hazard_per_hour(s, f->age_ms) * exposed_s / 3600;
     double probability = 1 - 1 / (1 + expected);
     return probability * (exposed_s / 2 + LOSS_NOTICE_S);
 }
 
-static double failing(const struct emp_settings_routing *s, const struct emp_route_facts *f, double run_s)
+static double failing(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                      double run_s)
 {
     double weight = bounded(s->failure_weight_ms / 1000, 0, TERM_MAX_S);
     double price = bounded(f->failure_rate, 0, 1) * weight;
     return f->failed_this_job ? price + weight + run_s : price;
 }
 
-static double pool_penalty(const struct emp_settings_routing *s, const struct emp_route_facts *f, double run_s)
+static double pool_penalty(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                           double run_s)
 {
     if (f->own_pool)
         return 0;
@@ -76,13 +82,15 @@ static double pool_penalty(const struct emp_settings_routing *s, const struct em
     return penalty;
 }
 
-void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f, struct emp_route_terms *ret)
+void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                     struct emp_route_terms *ret)
 {
     int64_t link = f->link_bytes_per_s > 0 ? f->link_bytes_per_s : s->link_bytes_per_s;
     int64_t to_fetch = f->fetch_bytes > f->missing_bytes ? f->fetch_bytes : f->missing_bytes;
     double mean_run = seconds(f->run_ms);
     double run = mean_run * bounded(f->speed > 0 ? f->speed : 1, SPEED_MIN, SPEED_MAX);
-    double load = moving(f->disk_load_bytes, s->load_bytes_per_s) + moving(f->ram_load_bytes, s->ram_load_bytes_per_s);
+    double load = moving(f->disk_load_bytes, s->load_bytes_per_s) +
+                  moving(f->ram_load_bytes, s->ram_load_bytes_per_s);
     double exposed = bounded(moving(f->missing_bytes, link) + load + run, 0, TERM_MAX_S);
 
     *ret = (struct emp_route_terms){
@@ -91,7 +99,8 @@ void emp_route_terms(const struct emp_settings_routing *s, const struct emp_rout
         .load = microseconds(load),
         .run_delta = microseconds(run - mean_run),
         .pool_penalty = microseconds(pool_penalty(s, f, run)),
-        .displacement = microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6)),
+        .displacement =
+            microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6)),
         .risk = microseconds(vanishing(s, f, exposed) + failing(s, f, run)),
     };
 }

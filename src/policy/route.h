@@ -1,5 +1,6 @@
-/* What one candidate machine would cost a job, in seconds until it could start and what that start spends: the terms of domain/route.h.
- * Pure arithmetic over facts that the core gathers; whole microseconds. */
+/* What one candidate machine would cost a job, in seconds until it could start and what that start
+ * spends: the terms of domain/route.h. Pure arithmetic over facts that the core gathers; whole
+ * microseconds. */
 #ifndef EMP_POLICY_ROUTE_H
 #define EMP_POLICY_ROUTE_H
 
@@ -7,27 +8,30 @@
 #include "domain/settings.h"
 
 struct emp_route_facts {
-    int64_t slot_free_ms;      /* expected until one of its slots is free for this job; 0: now */
-    int64_t fetch_bytes;       /* of the job's models not yet on its disk, plus bytes its running fetches must move first */
-    int64_t missing_bytes;     /* of the job's models alone, not on disk and not being fetched */
-    int64_t link_bytes_per_s;  /* measured; 0: settings' assumption */
-    int64_t disk_load_bytes;   /* of the job's models on disk only (or to come), to be loaded into GPU memory; 0 where nothing is loaded */
-    int64_t ram_load_bytes;    /* likewise from RAM */
-    int64_t run_ms;            /* expected on the fleet's mean machine */
-    double speed;              /* its run time relative to the mean; 1 when not known */
-    bool own_pool;             /* of the job's pool, or a sub-pool that shares its durations */
-    int64_t pool_penalty_ms;   /* of the machine's pool for outsiders */
-    int64_t pool_run_ms_max;   /* of the machine's pool */
-    int64_t displaced_ms;      /* worth of what must be evicted or pushed out of GPU memory */
-    int64_t age_ms;            /* since its boot: hazard falls with age (SALAD: anchors) */
-    double failure_rate;       /* 0 … 1, recent attempts it failed */
-    bool failed_this_job;      /* an earlier attempt of this very job ended badly here */
+    int64_t slot_free_ms; /* expected until one of its slots is free for this job; 0: now */
+    int64_t fetch_bytes;  /* of the job's models not yet on its disk, plus bytes its running fetches
+                             must move first */
+    int64_t missing_bytes;    /* of the job's models alone, not on disk and not being fetched */
+    int64_t link_bytes_per_s; /* measured; 0: settings' assumption */
+    int64_t disk_load_bytes; /* of the job's models on disk only (or to come), to be loaded into GPU
+                                memory; 0 where nothing is loaded */
+    int64_t ram_load_bytes;  /* likewise from RAM */
+    int64_t run_ms;          /* expected on the fleet's mean machine */
+    double speed;            /* its run time relative to the mean; 1 when not known */
+    bool own_pool;           /* of the job's pool, or a sub-pool that shares its durations */
+    int64_t pool_penalty_ms; /* of the machine's pool for outsiders */
+    int64_t pool_run_ms_max; /* of the machine's pool */
+    int64_t displaced_ms;    /* worth of what must be evicted or pushed out of GPU memory */
+    int64_t age_ms;          /* since its boot: hazard falls with age (SALAD: anchors) */
+    double failure_rate;     /* 0 … 1, recent attempts it failed */
+    bool failed_this_job;    /* an earlier attempt of this very job ended badly here */
     uint32_t slots, busy;
 };
-void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f, struct emp_route_terms *ret);
+void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                     struct emp_route_terms *ret);
 
-/* Hazard of the machine vanishing, per hour, at that age: falls from three times the settings' rate in the first two hours
- * towards a third of it after three days. */
+/* Hazard of the machine vanishing, per hour, at that age: falls from three times the settings' rate
+ * in the first two hours towards a third of it after three days. */
 double emp_route_hazard_per_hour(const struct emp_settings_routing *s, int64_t age_ms);
 
 #endif
