@@ -107,6 +107,25 @@ static void odd_configurations(void **state)
     assert_int_equal(emp_pool_for_job(&gapped, &job, EMP_STR(""), 59000), 1);
 }
 
+/* The order of configuration decides nothing but ties. */
+static void restrictions_attract_only_who_asks(void **state)
+{
+    (void)state;
+    struct emp_pool pools[] = {
+        {.name = S("everything")},
+        {.name = S("eu"), .run_ms_max = 30000, .region = S("eu")},
+        {.name = S("hipaa"), .run_ms_max = 30000, .compliance = hipaa, .compliance_count = 1},
+        {.name = S("short"), .run_ms_max = 30000},
+        {.name = S("shortest"), .run_ms_max = 10000}};
+    struct emp_settings s = {.pools = pools, .pool_count = COUNT(pools)};
+    struct emp_job_spec job = {.service = S("comfyui")};
+    assert_int_equal(emp_pool_for_job(&s, &job, EMP_STR(""), 20000), 3);
+    assert_int_equal(emp_pool_for_job(&s, &job, EMP_STR(""), 5000), 4);
+    assert_int_equal(emp_pool_for_job(&s, &job, EMP_STR(""), 50000), 0);
+    job.region = EMP_STR("eu");
+    assert_int_equal(emp_pool_for_job(&s, &job, EMP_STR(""), 5000), 1);
+}
+
 static void finding(void **state)
 {
     (void)state;
@@ -231,6 +250,7 @@ int main(void)
         cmocka_unit_test(sub_pools_attract_their_own),
         cmocka_unit_test(wishes_and_customers),
         cmocka_unit_test(odd_configurations),
+        cmocka_unit_test(restrictions_attract_only_who_asks),
         cmocka_unit_test(finding),
         cmocka_unit_test(machines_by_hardware),
         cmocka_unit_test(machines_by_what_they_serve),

@@ -243,6 +243,32 @@ static void machine_faults_count_at_once(void **state)
     assert_int_equal(emp_blame_quarantine_ms(&blame, &b), 0); // once
 }
 
+static void a_success_pays_for_one_conviction(void **state)
+{
+    (void)state;
+    struct emp_blame b = {0};
+    for (int i = 0; i < 2; i++)
+        emp_blame_failure(&b, true);
+    emp_blame_success(&b);
+    emp_blame_failure(&b, true);
+    assert_int_equal(emp_blame_quarantine_ms(&blame, &b), 0);
+    emp_blame_failure(&b, true);
+    assert_int_equal(emp_blame_quarantine_ms(&blame, &b), 300000);
+}
+
+/* One after the other, each acquitted when its job has failed elsewhere: no streak, no rate. */
+static void acquittals_leave_nothing_behind(void **state)
+{
+    (void)state;
+    struct emp_blame b = {.peers_success = 1};
+    for (int i = 0; i < 100; i++) {
+        emp_blame_failure(&b, false);
+        assert_int_equal(emp_blame_quarantine_ms(&blame, &b), 0);
+        emp_blame_acquit(&b);
+        assert_true(b.streak == 0 && b.failure_rate < 1e-6F);
+    }
+}
+
 static void quarantine_doubles_up_to_an_hour_and_is_forgiven(void **state)
 {
     (void)state;
@@ -314,6 +340,8 @@ int main(void)
         cmocka_unit_test(poison_never_quarantines),
         cmocka_unit_test(flakiness_is_nobodys_fault),
         cmocka_unit_test(machine_faults_count_at_once),
+        cmocka_unit_test(a_success_pays_for_one_conviction),
+        cmocka_unit_test(acquittals_leave_nothing_behind),
         cmocka_unit_test(quarantine_doubles_up_to_an_hour_and_is_forgiven),
         cmocka_unit_test(counters_stay_in_range),
     };
