@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { EMP_PATH_MAX = 4096, EMP_NAME_TOTAL_MAX = 1024, EMP_NAME_PART_MAX = 255 };
+enum { EMP_FILE_PATH_MAX = 4096, EMP_NAME_TOTAL_MAX = 1024, EMP_NAME_PART_MAX = 255 };
 
 int emp_os_error(int errnum); /* the EMP_E_* of an errno, by the list above */
 
@@ -54,8 +54,8 @@ int emp_disk_free(const char *path, int64_t *ret_free, int64_t *ret_total, struc
 bool emp_path_is_safe_relative(const char *path);
 bool emp_path_is_safe_relative_str(struct emp_str path); /* a NUL inside makes it unsafe */
 
-/* "a/b" from "a" and "b" into out[EMP_PATH_MAX]; EMP_E_TOO_LARGE when it does not fit. */
-int emp_path_join(char out[EMP_PATH_MAX], const char *dir, const char *name);
+/* "a/b" from "a" and "b" into out[EMP_FILE_PATH_MAX]; EMP_E_TOO_LARGE when it does not fit. */
+int emp_path_join(char out[EMP_FILE_PATH_MAX], const char *dir, const char *name);
 
 /* The lock on a data directory: DIR/lock, flock(2)ed and holding our pid; the kernel drops it when the process ends, however it ends. Taken:
  * EMP_E_CONFLICT, "DIR is in use by pid N". */
