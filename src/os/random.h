@@ -1,5 +1,6 @@
-/* Randomness from the kernel, fit for secrets and identifiers. Any thread. Blocks at most until the kernel has been seeded once after boot;
- * a kernel that gives none is fatal (message, abort): identifiers that repeat would be worse. */
+/* Randomness from the kernel, fit for secrets and identifiers. Any thread. Blocks at most until the
+ * kernel has been seeded once after boot; a kernel that gives none is fatal (message, abort):
+ * identifiers that repeat would be worse. */
 #ifndef EMP_OS_RANDOM_H
 #define EMP_OS_RANDOM_H
 
