@@ -110,6 +110,7 @@ struct emp_config_origins {
 
 struct emp_config {
     struct emp_arena arena;
+    bool log_json;
     uint32_t log_level;           /* enum emp_log_choice */
     struct emp_settings settings; /* of the brains: pools, routing, fairness, … */
     bool default_pools;           /* start from fast-lane, standard, heavy */
