@@ -99,8 +99,8 @@ void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
     emp_machine_busy(c, m, 1);
     m->last_assigned = ++c->turn;
     j->fetch_bytes = claim_copies(c, j, m);
-    if (j->tag > c->virtual_now)
-        c->virtual_now = j->tag;
+    c->virtual_now = emp_fair_clock(&c->settings->fairness, c->virtual_now, j->tag, j->tier,
+                                    j->class->mean_ms, c->slots);
     c->stats.assigned++;
     c->stats.by_fallback[d->fallback]++;
     emp_job_persist(c, j);
@@ -185,33 +185,66 @@ static struct machine *machine_at(struct emp_core *c, uint32_t number)
     return NULL;
 }
 
+/* How well the other machines do that ran jobs: suspicion weighs only against that. */
+static float peers_success(const struct emp_core *c, const struct machine *m)
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < c->all_count; i++) {
+        const struct machine *other = c->all[i];
+        if (other == m || other->link == 0 || other->jobs_completed + other->jobs_failed == 0)
+            continue;
+        sum += 1.0 - (double)other->blame.failure_rate;
+        n++;
+    }
+    return n ? (float)(sum / (double)n) : 0;
+}
+
+static void maybe_quarantine(struct emp_core *c, struct machine *m)
+{
+    m->blame.peers_success = peers_success(c, m);
+    int64_t ms = emp_blame_quarantine_ms(&c->settings->blame, &m->blame);
+    if (ms > 0)
+        emp_machine_quarantine(c, m, ms);
+}
+
+/* Settles what other machines are held to have done to this job: it completed here, or it failed
+ * here too. */
+static bool settle_others(struct emp_core *c, struct job *j, const struct machine *m,
+                          bool completed)
+{
+    bool others = false;
+    for (uint8_t i = 0; i < j->avoid_count; i++) {
+        struct machine *other =
+            j->avoid[i].machine == m->number ? NULL : machine_at(c, j->avoid[i].machine);
+        others |= j->avoid[i].machine != m->number;
+        if (other == NULL || j->avoid[i].settled)
+            continue;
+        j->avoid[i].settled = true;
+        (completed ? emp_blame_convict : emp_blame_acquit)(&other->blame);
+        maybe_quarantine(c, other);
+    }
+    return others;
+}
+
 /* Who is to blame: the machine for what others can do, the job for what nobody can. */
 static void blame(struct emp_core *c, struct job *j, struct machine *m,
                   const struct attempt_end *end)
 {
-    bool failed = end->outcome == EMP_OUTCOME_FAILED || end->outcome == EMP_OUTCOME_TIMEOUT ||
-                  (end->outcome == EMP_OUTCOME_RETURNED && end->machine_fault);
-    for (uint8_t i = 0; i < j->avoid_count; i++) {
-        struct machine *other = j->avoid[i] == m->number ? NULL : machine_at(c, j->avoid[i]);
-        if (other == NULL)
-            continue;
-        if (end->outcome == EMP_OUTCOME_COMPLETED)
-            emp_blame_convict(&other->blame);
-        else if (failed && !end->machine_fault)
-            emp_blame_acquit(&other->blame);
-        int64_t ms = emp_blame_quarantine_ms(&c->settings->blame, &other->blame);
-        if (ms > 0)
-            emp_machine_quarantine(c, other, ms);
-    }
-    if (end->outcome == EMP_OUTCOME_COMPLETED)
+    if (end->outcome == EMP_OUTCOME_COMPLETED) {
+        settle_others(c, j, m, true);
         emp_blame_success(&m->blame);
-    if (!failed)
+        return;
+    }
+    if (end->outcome != EMP_OUTCOME_FAILED && end->outcome != EMP_OUTCOME_TIMEOUT &&
+        !(end->outcome == EMP_OUTCOME_RETURNED && end->machine_fault))
         return;
     emp_blame_failure(&m->blame, end->machine_fault);
-    emp_job_avoid(j, m);
-    int64_t ms = emp_blame_quarantine_ms(&c->settings->blame, &m->blame);
-    if (ms > 0)
-        emp_machine_quarantine(c, m, ms);
+    bool everywhere = !end->machine_fault && settle_others(c, j, m, false);
+    if (everywhere)
+        emp_blame_acquit(&m->blame);
+    emp_job_avoid(j, m, everywhere || end->machine_fault);
+    maybe_quarantine(c, m);
 }
 
 static void count_outcome(struct emp_core *c, struct machine *m, enum emp_outcome o)

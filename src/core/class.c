@@ -188,7 +188,7 @@ static struct class *class_new(struct emp_core *c, const struct emp_job_spec *s,
     k->service = emp_estimate_at(c, emp_mix64(emp_str_hash(s->service)));
     k->prior_ms = s->estimated_duration_ms;
     emp_heap_init(&k->waiting, &k->arena, less_rank, offsetof(struct job, place));
-    k->ready_place = EMP_HEAP_OUT;
+    k->ready_place = k->late_place = EMP_HEAP_OUT;
     emp_class_refresh_estimate(c, k);
     emp_map_put(&c->class_by_hash, hash, number);
     return k;
@@ -352,20 +352,22 @@ static struct job *overdue_head(const struct emp_core *c, const struct class *k)
     return oldest;
 }
 
+static void keep_listed(struct emp_heap *h, struct class *k, uint32_t place, bool wanted)
+{
+    if (wanted && place == EMP_HEAP_OUT)
+        emp_heap_push(h, k);
+    else if (wanted)
+        emp_heap_fix(h, k);
+    else if (place != EMP_HEAP_OUT)
+        emp_heap_remove(h, k);
+}
+
 void emp_class_refresh_head(struct emp_core *c, struct class *k)
 {
-    struct job *late = overdue_head(c, k);
-    k->head = late ? late : emp_heap_peek(&k->waiting);
-    if (k->head == NULL) {
-        if (k->ready_place != EMP_HEAP_OUT)
-            emp_heap_remove(&c->ready, k);
-        return;
-    }
-    k->head_rank = late ? INT64_MIN + (int64_t)late->num : k->head->rank;
-    if (k->ready_place == EMP_HEAP_OUT)
-        emp_heap_push(&c->ready, k);
-    else
-        emp_heap_fix(&c->ready, k);
+    k->head = emp_heap_peek(&k->waiting);
+    k->late = overdue_head(c, k);
+    keep_listed(&c->ready, k, k->ready_place, k->head != NULL);
+    keep_listed(&c->late, k, k->late_place, k->late != NULL);
 }
 
 /* ---- could it ever run? ---- */

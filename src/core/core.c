@@ -4,8 +4,13 @@
 
 static bool less_head(const void *a, const void *b)
 {
-    const struct class *x = a, *y = b;
-    return x->head_rank != y->head_rank ? x->head_rank < y->head_rank : x->number < y->number;
+    const struct job *x = ((const struct class *)a)->head, *y = ((const struct class *)b)->head;
+    return x->rank != y->rank ? x->rank < y->rank : x->num < y->num;
+}
+
+static bool less_late(const void *a, const void *b)
+{
+    return ((const struct class *)a)->late->num < ((const struct class *)b)->late->num;
 }
 
 static bool less_due(const void *a, const void *b)
@@ -32,10 +37,11 @@ static void init_tables(struct emp_core *c)
     emp_slab_init(&c->estimates, a, sizeof(struct estimate_entry));
     struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
                               &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
-                              &c->recent_key_index, &c->finished_index};
+                              &c->recent_key_index, &c->finished_index,  &c->flow_by_key};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         emp_map_init(maps[i], a);
     emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));
+    emp_heap_init(&c->late, a, less_late, offsetof(struct class, late_place));
     emp_heap_init(&c->timers, a, less_due, offsetof(struct job, timer_place));
     emp_heap_init(&c->deadlines, a, less_deadline, offsetof(struct machine, deadline_place));
 }

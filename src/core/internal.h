@@ -30,6 +30,7 @@ enum {
     CLASSES_KEPT = 20000,       /* classes without live jobs beyond this are forgotten */
     ESTIMATES_MAX = 100000,
     WORKFLOWS_MAX = 100000,
+    FLOWS_MAX = 1000000,
     PROMISES_PER_CLASS = 16, /* jobs of one class held for busy machines in one pass */
     HOLD_RECHECK_MS = 200,   /* a held job is looked at again this often */
     GHOST_MS = 15000, /* a cancelled attempt occupies its slot until reported, at most this long */
@@ -70,9 +71,10 @@ struct class
     uint64_t pending, running; /* live jobs; pending includes delayed */
     struct emp_heap waiting;   /* by rank */
     struct job_list by_age[EMP_TIER_COUNT];
-    struct job *head;     /* next to go */
-    int64_t head_rank;    /* INT64_MIN + arrival for an overdue head */
+    struct job *head;     /* next to go, by rank */
+    struct job *late;     /* oldest of those past their patience; NULL: none */
     uint32_t ready_place; /* in core->ready */
+    uint32_t late_place;  /* in core->late */
     bool dirty;           /* in core->dirty_classes */
     uint32_t promises;    /* of this pass */
     uint64_t promises_pass;
@@ -81,6 +83,12 @@ struct class
     uint32_t match_cap;
     uint64_t runnable_version; /* fleet_version at which runnable was found */
     bool runnable;
+};
+
+/* A machine that failed the job, and whether blame for it has been settled. */
+struct grudge {
+    uint32_t machine; /* number */
+    bool settled;
 };
 
 struct job {
@@ -108,10 +116,10 @@ struct job {
     uint32_t progress; /* slab number; 0 none */
     float percent;
     bool in_list;
-    struct job *prev, *next;       /* class list by age, or machine's running list */
-    uint32_t place;                /* class->waiting */
-    uint32_t timer_place;          /* core->timers */
-    uint32_t avoid[JOB_AVOID_MAX]; /* machine numbers */
+    struct job *prev, *next; /* class list by age, or machine's running list */
+    uint32_t place;          /* class->waiting */
+    uint32_t timer_place;    /* core->timers */
+    struct grudge avoid[JOB_AVOID_MAX];
     uint8_t avoid_count;
 };
 
@@ -210,8 +218,10 @@ struct emp_core {
     struct workflow_place *workflows;
     size_t workflow_count, workflow_cap;
 
-    struct emp_heap ready;     /* classes with waiting jobs, by head_rank */
-    struct emp_heap timers;    /* delayed and started jobs, by due */
+    struct emp_heap ready;  /* classes with waiting jobs, by their head's rank */
+    struct emp_heap late;   /* classes with overdue jobs, by arrival of the oldest */
+    bool late_last;         /* the last assignment was of an overdue job: now it is rank's turn */
+    struct emp_heap timers; /* delayed and started jobs, by due */
     struct emp_heap deadlines; /* machines, by deadline */
     struct class **dirty_classes;
     size_t dirty_count, dirty_cap;
@@ -229,8 +239,9 @@ struct emp_core {
     uint64_t turn, pass, fleet_version;
     uint64_t quarantined, ghost_count;
     int64_t virtual_now;
-    struct emp_flow *flows; /* by interned customer */
-    size_t flow_cap;
+    struct emp_flow *flows; /* a customer's jobs of one priority */
+    size_t flow_count, flow_cap;
+    struct emp_map flow_by_key;
 
     struct model_entry **models; /* by interned name; NULL: not a model */
     size_t model_cap;
@@ -301,14 +312,14 @@ void emp_job_wait(struct emp_core *c, struct job *j,
                   int64_t delay_ms);                    /* pending: into the queue now or later */
 void emp_job_unwait(struct emp_core *c, struct job *j); /* out of queue or timer */
 void emp_job_timer(struct emp_core *c, struct job *j, emp_mono_ms due);
-void emp_job_avoid(struct job *j, const struct machine *m);
+void emp_job_avoid(struct job *j, const struct machine *m, bool settled);
 bool emp_job_avoids(const struct job *j, const struct machine *m);
 
 /* submit.c */
 void emp_core_on_submit(struct emp_core *c, const struct emp_event *e);
 void emp_core_on_retry(struct emp_core *c, const struct emp_event *e);
 void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *spec);
-struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer);
+struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double priority);
 uint64_t emp_core_idempotency_hash(struct emp_str customer, struct emp_str key);
 
 /* attempt.c: leases, from assignment to end */

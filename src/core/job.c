@@ -165,22 +165,24 @@ void emp_job_unwait(struct emp_core *c, struct job *j)
     }
 }
 
-void emp_job_avoid(struct job *j, const struct machine *m)
+void emp_job_avoid(struct job *j, const struct machine *m, bool settled)
 {
-    if (emp_job_avoids(j, m))
-        return;
-    if (j->avoid_count < JOB_AVOID_MAX) {
-        j->avoid[j->avoid_count++] = m->number;
-    } else { /* the oldest grudge is forgotten */
+    uint8_t at = 0;
+    while (at < j->avoid_count && j->avoid[at].machine != m->number)
+        at++;
+    if (at == JOB_AVOID_MAX) { /* the oldest grudge is forgotten */
         memmove(j->avoid, j->avoid + 1, (JOB_AVOID_MAX - 1) * sizeof j->avoid[0]);
-        j->avoid[JOB_AVOID_MAX - 1] = m->number;
+        at--;
+    } else if (at == j->avoid_count) {
+        j->avoid_count++;
     }
+    j->avoid[at] = (struct grudge){.machine = m->number, .settled = settled};
 }
 
 bool emp_job_avoids(const struct job *j, const struct machine *m)
 {
     for (uint8_t i = 0; i < j->avoid_count; i++)
-        if (j->avoid[i] == m->number)
+        if (j->avoid[i].machine == m->number)
             return true;
     return false;
 }

@@ -46,8 +46,8 @@ static void restore_job(struct emp_core *c, const struct emp_change *change)
     j->losses = r->losses;
     j->retried_by_hand = r->retried_by_hand;
     j->attempt = r->attempt.number;
-    struct emp_flow *flow =
-        emp_core_flow(c, j->customer); /* its next job stands behind what it has waiting */
+    struct emp_flow *flow = emp_core_flow(
+        c, j->customer, j->priority); /* its next job stands behind what it has waiting */
     if (flow->next_tag < j->tag)
         flow->next_tag = j->tag;
     if (r->state != EMP_JOB_PENDING) {
@@ -138,18 +138,20 @@ void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num
     for (size_t i = 0; i < c->all_count; i++)
         if (c->all[i]->running)
             emp_machine_deadline(c, c->all[i], now.mono + c->settings->lease.start_grace_ms);
-    int64_t oldest_tag = INT64_MAX;
+    int64_t oldest_tag = INT64_MAX, largest_tag = 0;
     for (uint32_t n = 1; n <= c->jobs.high; n++) {
         struct job *j = emp_slab_at(&c->jobs, n);
         if (j->machine)
             start_attempt(c, j);
         else
             start_pending(c, j);
-        if (j->tag < oldest_tag)
+        if (j->machine == NULL && j->tag < oldest_tag)
             oldest_tag = j->tag;
+        if (j->tag > largest_tag)
+            largest_tag = j->tag;
     }
     /* the virtual clock goes on where the oldest waiting job stands: newcomers queue behind what
      * was there, fairly */
-    c->virtual_now = oldest_tag == INT64_MAX ? 0 : oldest_tag;
+    c->virtual_now = oldest_tag == INT64_MAX ? largest_tag : oldest_tag;
     c->dirty_all = true;
 }

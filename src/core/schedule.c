@@ -65,8 +65,7 @@ static int64_t displaced_ms(struct emp_core *c, const struct machine *m, int64_t
             .seconds_saved = -1,
             .keep = m->copies[i].in_use || m->copies[i].residency == EMP_RESIDENCY_FETCHING,
         };
-    double lean = m->pool == (uint32_t)EMP_POOL_NONE ? 0
-                                                     : c->settings->pools[m->pool].evict_small_lean;
+    const double lean = 0; /* what is priced is seconds: a pool's leaning would distort them */
     int64_t link = m->link_rate ? m->link_rate : c->settings->routing.link_bytes_per_s;
     uint32_t n = emp_evict_choose(copies, m->copy_count, need, link, lean, victims);
     double worth = 0;
@@ -327,17 +326,17 @@ static uint32_t *class_promises(struct emp_core *c, struct class *k)
     return &k->promises;
 }
 
-/* Tries the head of a class. True: the class may have more to give in this pass. */
-static bool try_head(struct emp_core *c, struct class *k, struct held *held)
+/* Tries one job of a class. True: the class may have more to give in this pass. */
+static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct held *held)
 {
     if (c->idle_count == 0 || !any_idle_matches(c, k))
         return false;
-    struct job *j = k->head;
     struct verdict v;
     emp_core_decide(c, k, j, &v);
     if (v.chosen) {
         struct emp_decision d;
         emp_core_decision_fill(c, k, &v, &d);
+        c->late_last = j == k->late;
         emp_class_dequeue(c, k, j);
         emp_attempt_assign(c, j, v.chosen->machine, &d);
         return k->head != NULL;
@@ -357,36 +356,58 @@ static bool try_head(struct emp_core *c, struct class *k, struct held *held)
     return k->head != NULL && ++*class_promises(c, k) < PROMISES_PER_CLASS;
 }
 
+/* Patience and rank take turns: in an overload everything is late, and fairness must not end there.
+ */
+static struct job *next_of(const struct emp_core *c, const struct class *late,
+                           const struct class *ready)
+{
+    if (late && (!c->late_last || ready == NULL))
+        return late->late;
+    return ready ? ready->head : NULL;
+}
+
+static void put_aside(struct emp_core *c, struct class *k)
+{
+    if (k->ready_place != EMP_HEAP_OUT)
+        emp_heap_remove(&c->ready, k);
+    if (k->late_place != EMP_HEAP_OUT)
+        emp_heap_remove(&c->late, k);
+}
+
 static void pass_all(struct emp_core *c, struct held *held)
 {
     struct class **aside = NULL;
     size_t count = 0, cap = 0;
-    struct class *k;
-    while (c->idle_count && (k = emp_heap_peek(&c->ready))) {
-        if (try_head(c, k, held) || k->ready_place == EMP_HEAP_OUT)
+    struct job *j;
+    while (c->idle_count && (j = next_of(c, emp_heap_peek(&c->late), emp_heap_peek(&c->ready)))) {
+        struct class *k = j->class;
+        if (try_job(c, k, j, held))
             continue;
-        emp_heap_remove(&c->ready, k);
+        put_aside(c, k);
         emp_arena_reserve(&c->scratch, aside, count, cap);
         aside[count++] = k;
     }
     for (size_t i = 0; i < count; i++)
-        if (aside[i]->head && aside[i]->ready_place == EMP_HEAP_OUT)
-            emp_heap_push(&c->ready, aside[i]);
+        emp_class_refresh_head(c, aside[i]);
 }
 
 static void pass_dirty(struct emp_core *c, struct held *held)
 {
     for (;;) {
-        struct class *best = NULL;
+        struct class *ready = NULL, *late = NULL;
         for (size_t i = 0; i < c->dirty_count; i++) {
             struct class *k = c->dirty_classes[i];
-            if (k->dirty && k->head && (best == NULL || k->head_rank < best->head_rank))
-                best = k;
+            if (k->dirty && k->head && (ready == NULL || c->ready.less(k, ready)))
+                ready = k;
+            if (k->dirty && k->late && (late == NULL || c->late.less(k, late)))
+                late = k;
         }
-        if (best == NULL || c->idle_count == 0)
+        struct job *j = next_of(c, late, ready);
+        if (j == NULL || c->idle_count == 0)
             return;
-        if (!try_head(c, best, held))
-            best->dirty = false;
+        struct class *k = j->class;
+        if (!try_job(c, k, j, held))
+            k->dirty = false;
     }
 }
 

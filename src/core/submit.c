@@ -122,17 +122,24 @@ static void workflow_remember(struct emp_core *c, struct emp_str name, const str
                 (uint32_t)c->workflow_count++);
 }
 
-struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer)
+/* Flows are forgotten all at once when there are too many: everybody then starts at V. Priorities
+ * count in whole points, so that nobody gains shares by shades of priority. */
+struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double priority)
 {
-    if (customer >= c->flow_cap) {
-        size_t cap = c->flow_cap ? c->flow_cap : 64;
-        while (cap <= customer)
-            cap *= 2;
-        c->flows = emp_arena_realloc(&c->arena, c->flows, c->flow_cap * sizeof *c->flows,
-                                     cap * sizeof *c->flows);
-        c->flow_cap = cap;
+    uint64_t key = emp_mix64(((uint64_t)customer << 32) +
+                             (uint64_t)(EMP_PRIORITY_MAX + lround(priority)) + 1) |
+                   1;
+    uint32_t at;
+    if (emp_map_get(&c->flow_by_key, key, &at))
+        return &c->flows[at];
+    if (c->flow_count == FLOWS_MAX) {
+        emp_map_init(&c->flow_by_key, &c->arena);
+        c->flow_count = 0;
     }
-    return &c->flows[customer];
+    emp_arena_reserve(&c->arena, c->flows, c->flow_count, c->flow_cap);
+    emp_map_put(&c->flow_by_key, key, (uint32_t)c->flow_count);
+    c->flows[c->flow_count] = (struct emp_flow){0};
+    return &c->flows[c->flow_count++];
 }
 
 /* A job's place: a later step of a workflow keeps the first one's, workflow_datetime moves it back
@@ -145,8 +152,8 @@ void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec
     if (first) {
         j->tag = first->tag;
     } else {
-        j->tag = emp_fair_tag(&c->settings->fairness, emp_core_flow(c, j->customer), c->virtual_now,
-                              j->tier, j->class->mean_ms, c->slots ? c->slots : 1);
+        j->tag = emp_fair_tag(&c->settings->fairness, emp_core_flow(c, j->customer, j->priority),
+                              c->virtual_now, j->tier, j->class->mean_ms, c->slots ? c->slots : 1);
         if (s->workflow_datetime > 0) {
             int64_t ago = c->now.wall - s->workflow_datetime, day = 24 * 3600 * 1000;
             j->tag -= ago < 0 ? 0 : ago > day ? day : ago;
