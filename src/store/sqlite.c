@@ -45,8 +45,8 @@ static int open_parts(struct emp_sqlite *q, struct emp_error *err)
 {
     char sql[64];
     const struct emp_store_options *o = &q->options;
-    int rc =
-        emp_sqlite_conn_open(&q->conn, q->path, o->vfs, EMP_SQLITE_WRITER, o->cache_bytes, err);
+    int rc = emp_sqlite_conn_open(&q->conn, q->path, emp_sqlite_vfs(o->vfs), EMP_SQLITE_WRITER,
+                                  o->cache_bytes, err);
     if (rc < 0)
         return rc;
     sqlite3_snprintf(sizeof sql, sql, "PRAGMA journal_size_limit=%lld",

@@ -5,6 +5,7 @@
  *   sqlite_util.c       connections, statements, binding, errors
  *   sqlite_commit.c     writing batches; retention
  *   sqlite_checkpoint.c folding the log in, beside the writer
+ *   sqlite_vfs.c        writing the log in one piece
  *   sqlite_read.c       jobs by number, keys, counts, history; restoring
  *   sqlite_list.c       filtered, sorted, paged lists
  *
@@ -61,6 +62,10 @@ struct emp_str emp_sqlite_blob(sqlite3_stmt *st, int column);
 /* The EMP_E_* for a result code, with the connection's story: "cannot <doing>: …". */
 int emp_sqlite_fail(const struct emp_sqlite_conn *c, int rc, struct emp_error *err,
                     const char *doing);
+
+/* The name of a VFS over the named one (NULL: SQLite's own) for a connection that writes: it hands
+ * the log's small writes on together. Lives as long as the process. */
+const char *emp_sqlite_vfs(const char *lower_name);
 
 /* ------------------------------------------------------------------ checkpoints */
 
