@@ -1,0 +1,79 @@
+#include "cli/act.h"
+#include "cli/client.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "cli/view.h"
+
+#include <stdio.h>
+
+static const struct emp_column columns[] = {
+    {"MACHINE", false},  {"STATUS", false}, {"POOL", false},     {"REGION", false},
+    {"BUSY", true},      {"SLOTS", true},   {"DISK FREE", true}, {"LINK", true},
+    {"FETCHING", true},  {"DONE", true},    {"FAILED", true},    {"SEEN", true},
+    {"SERVICES", false}, {NULL, false},
+};
+
+static void add_row(struct emp_table *t, const struct emp_json *m)
+{
+    char text[EMP_SIZE_TEXT_MAX], span[EMP_SPAN_TEXT_MAX];
+    struct emp_str status = emp_view_text(m, "status");
+    double link = emp_view_number(m, "link_bytes_per_s"),
+           left = emp_view_number(m, "fetch_left_bytes");
+    struct emp_buf services;
+    emp_buf_init(&services, 65536);
+    emp_view_join(m, "services", &services);
+    emp_table_add(t, emp_view_text(m, "machine_id"), EMP_COLOUR_NONE);
+    emp_table_add(t, status, emp_colour_of_status(status));
+    emp_table_add(t, emp_view_text(m, "pool"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "region"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "busy"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "slots"), EMP_COLOUR_NONE);
+    emp_table_addz(t, emp_size_text(emp_view_number(m, "disk_free_bytes"), text));
+    emp_table_addf(t, "%s%s", emp_size_text(link, text), link > 0 ? "/s" : "");
+    emp_table_addz(t, left > 0 ? emp_size_text(left, text) : "");
+    emp_table_add(t, emp_view_text(m, "jobs_completed"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "jobs_failed"), EMP_COLOUR_NONE);
+    emp_table_addz(t, emp_between_text(emp_view_time(m, "last_seen"), emp_wall_clock(), span));
+    emp_table_addz(t, services.data ? services.data : "");
+    emp_buf_release(&services);
+}
+
+/* One machine: all that the API says, for it has no two alike. */
+static int show_one(struct emp_cli *cli, const char *id, struct emp_error *err)
+{
+    struct emp_client client;
+    struct emp_reply reply;
+    struct emp_buf out;
+    int r = emp_client_open(&client, cli, err);
+    if (r < 0)
+        return r;
+    emp_buf_init(&out, EMP_CLIENT_OUTPUT_MAX);
+    r = emp_client_get(&client, "/api/machines/", id, "", &reply, err);
+    if (r == 0 && cli->json) {
+        r = emp_client_print_json(&reply, err);
+    } else if (r == 0) {
+        const struct emp_json *m = emp_view_get(reply.json, "machine");
+        emp_view_pretty(m ? m : reply.json, 0, &out);
+        emp_buf_addz(&out, "\n");
+        r = emp_cli_print(&out, err);
+    }
+    emp_reply_release(&reply);
+    emp_buf_release(&out);
+    return r;
+}
+
+static int run(struct emp_cli *cli, struct emp_error *err)
+{
+    if (cli->options.arg_count)
+        return show_one(cli, cli->options.args[0], err);
+    return emp_cli_list(cli, "/api/machines", "machines", columns, add_row, err);
+}
+
+const struct emp_command emp_command_machines = {
+    .name = "machines",
+    .args = "[MACHINE]",
+    .summary = "List machines: state, pool, slots, disk, what they offer.",
+    .client = true,
+    .args_max = 1,
+    .run = run,
+};
