@@ -2,8 +2,8 @@
  *
  * Fencing: a lease is (job, attempt number, machine). Numbers only grow and are durable before
  * ASSIGN leaves, so a report of an older one is recognised and changes nothing. An attempt that
- * ended for us while it may still run there (a cancelled one) leaves a ghost, which keeps its slot
- * taken until the machine reports it gone, lest two jobs share a slot. */
+ * is cancelled frees its slot here at once: the agent takes the next one and starts it when the old
+ * run has stopped (machine/). */
 #include "core/internal.h"
 
 static void running_insert(struct machine *m, struct job *j)
@@ -108,7 +108,7 @@ void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
     emp_job_notify(c, j, EMP_NOTICE_ASSIGNED);
 }
 
-void emp_attempt_release(struct emp_core *c, struct job *j, bool ghost)
+void emp_attempt_release(struct emp_core *c, struct job *j)
 {
     struct machine *m = j->machine;
     running_remove(m, j);
@@ -120,50 +120,6 @@ void emp_attempt_release(struct emp_core *c, struct job *j, bool ghost)
         j->progress = 0;
     }
     emp_machine_busy(c, m, -1);
-    if (ghost)
-        emp_ghost_add(c, m, j->num, j->attempt);
-}
-
-void emp_ghost_add(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt)
-{
-    uint32_t number;
-    struct ghost *g = emp_slab_new(&c->ghosts, &number);
-    *g = (struct ghost){.job = job,
-                        .attempt = attempt,
-                        .until = c->now.mono + GHOST_MS,
-                        .next = m->ghosts,
-                        .number = number};
-    m->ghosts = g;
-    c->ghost_count++;
-    emp_machine_busy(c, m, 1);
-}
-
-static void ghost_unlink(struct emp_core *c, struct machine *m, struct ghost **at)
-{
-    struct ghost *g = *at;
-    *at = g->next;
-    c->ghost_count--;
-    emp_slab_free(&c->ghosts, g->number);
-    emp_machine_busy(c, m, -1);
-}
-
-void emp_ghost_free(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt)
-{
-    for (struct ghost **at = &m->ghosts; *at; at = &(*at)->next)
-        if ((*at)->job == job && (*at)->attempt == attempt) {
-            ghost_unlink(c, m, at);
-            return;
-        }
-}
-
-void emp_ghosts_expire(struct emp_core *c)
-{
-    for (size_t i = 0; c->ghost_count && i < c->all_count; i++)
-        for (struct ghost **at = &c->all[i]->ghosts; *at;)
-            if ((*at)->until <= c->now.mono)
-                ghost_unlink(c, c->all[i], at);
-            else
-                at = &(*at)->next;
 }
 
 /* ---- the end of an attempt ---- */
@@ -284,7 +240,7 @@ static void fill_attempt(struct emp_core *c, const struct job *j, const struct a
 static void finish(struct emp_core *c, struct job *j, enum emp_job_state state,
                    const struct emp_attempt *a, const struct attempt_end *end)
 {
-    emp_attempt_release(c, j, end->outcome == EMP_OUTCOME_CANCELLED);
+    emp_attempt_release(c, j);
     emp_job_move(c, j, state);
     struct emp_change_job *change = emp_job_persist(c, j);
     change->record.attempt = *a;
@@ -308,7 +264,7 @@ static void finish(struct emp_core *c, struct job *j, enum emp_job_state state,
 static void requeue(struct emp_core *c, struct job *j, const struct emp_attempt *a,
                     const struct attempt_end *end)
 {
-    emp_attempt_release(c, j, false);
+    emp_attempt_release(c, j);
     emp_job_move(c, j, EMP_JOB_PENDING);
     struct emp_action *act = emp_core_act(c, EMP_ACTION_PERSIST);
     act->change.kind = EMP_CHANGE_ATTEMPT;
@@ -377,8 +333,6 @@ void emp_attempt_end(struct emp_core *c, struct job *j, const struct attempt_end
 
 void emp_attempts_lose(struct emp_core *c, struct machine *m, const char *why)
 {
-    while (m->ghosts)
-        ghost_unlink(c, m, &m->ghosts);
     while (m->running)
         emp_attempt_end(c, m->running,
                         &(struct attempt_end){.outcome = EMP_OUTCOME_LOST,

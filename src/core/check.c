@@ -3,7 +3,7 @@
 
 struct tally {
     uint64_t pending, running, delayed, waiting;
-    uint32_t slots, ghosts, quarantined;
+    uint32_t slots, quarantined;
 };
 
 static const char *check_job(const struct emp_core *c, const struct job *j, struct tally *t)
@@ -43,8 +43,6 @@ static const char *check_running(const struct emp_core *c, const struct machine 
             k->match_version[m->number] == m->version && m->link == 0)
             return "a job runs on a machine that does not meet its requirements";
     }
-    for (const struct ghost *g = m->ghosts; g; g = g->next)
-        busy++;
     if (busy != m->busy)
         return "a machine's busy count is wrong";
     (void)c;
@@ -65,8 +63,6 @@ static const char *check_machine(const struct emp_core *c, const struct machine 
         return "a connected machine has no deadline";
     t->slots += m->link ? m->facts.slots : 0;
     t->quarantined += m->quarantined_until != 0;
-    for (const struct ghost *g = m->ghosts; g; g = g->next)
-        t->ghosts++;
     return NULL;
 }
 
@@ -91,8 +87,8 @@ static const char *check_totals(const struct emp_core *c, const struct tally *t)
     if (t->pending != c->stats.pending || t->running != c->stats.running ||
         t->delayed != c->stats.delayed)
         return "the gauges of pending, running or delayed jobs are wrong";
-    if (t->slots != c->slots || t->ghosts != c->ghost_count || t->quarantined != c->quarantined)
-        return "the counts of slots, ghosts or quarantined machines are wrong";
+    if (t->slots != c->slots || t->quarantined != c->quarantined)
+        return "the counts of slots or quarantined machines are wrong";
     uint64_t queued = 0;
     for (uint32_t i = 0; i < c->ready.count; i++)
         queued += ((const struct class *)c->ready.items[i])->waiting.count;

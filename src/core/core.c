@@ -31,7 +31,6 @@ static void init_tables(struct emp_core *c)
     emp_slab_init(&c->jobs, a, sizeof(struct job));
     emp_slab_init(&c->decisions, a, sizeof(struct emp_decision));
     emp_slab_init(&c->progresses, a, sizeof(struct progress));
-    emp_slab_init(&c->ghosts, a, sizeof(struct ghost));
     emp_slab_init(&c->classes, a, sizeof(struct class));
     emp_slab_init(&c->machines, a, sizeof(struct machine));
     emp_slab_init(&c->estimates, a, sizeof(struct estimate_entry));
@@ -203,7 +202,6 @@ static void due(struct emp_core *c)
 {
     timers_run(c);
     emp_machines_tick(c);
-    emp_ghosts_expire(c);
     learned_save(c, false);
     if (c->holding || c->now.mono - c->heads_refreshed >= HEADS_REFRESH_MS)
         c->dirty_all |= c->idle_count > 0 && c->ready.count > 0;
@@ -238,7 +236,7 @@ emp_mono_ms emp_core_next_due(const struct emp_core *c)
         at = sooner(at, m->deadline);
     if (c->holding)
         at = sooner(at, c->now.mono + HOLD_RECHECK_MS);
-    if (c->quarantined || c->ghost_count || (c->idle_count && c->ready.count))
+    if (c->quarantined || (c->idle_count && c->ready.count))
         at = sooner(at, c->now.mono + 1000);
     if (c->dirty_estimate_count)
         at = sooner(at, c->learned_saved + LEARNED_SAVE_MS);

@@ -33,7 +33,6 @@ enum {
     FLOWS_MAX = 1000000,
     PROMISES_PER_CLASS = 16, /* jobs of one class held for busy machines in one pass */
     HOLD_RECHECK_MS = 200,   /* a held job is looked at again this often */
-    GHOST_MS = 15000, /* a cancelled attempt occupies its slot until reported, at most this long */
     RUN_BACKSTOP_MS = 30000, /* beyond its limit: the agent should have stopped it */
     LEARNED_SAVE_MS = 5000,
     MACHINE_SAVE_MS = 10 * 60 * 1000,
@@ -128,15 +127,6 @@ struct progress {
     uint32_t length;
 };
 
-/* An attempt that ended for us but may still run there: it occupies its slot. */
-struct ghost {
-    emp_job_num job;
-    uint32_t attempt;
-    emp_mono_ms until;
-    struct ghost *next;
-    uint32_t number;
-};
-
 struct copy {
     uint32_t model;
     int64_t bytes;
@@ -166,8 +156,7 @@ struct machine {
     uint32_t deadline_place;
     emp_mono_ms quarantined_until; /* 0: not */
     struct job *running;
-    struct ghost *ghosts;
-    uint32_t busy;             /* running and ghosts */
+    uint32_t busy;             /* length of running */
     uint32_t idle_index;       /* in core->idle; UINT32_MAX: not there */
     struct emp_map copy_index; /* model → index */
     struct copy *copies;
@@ -212,7 +201,7 @@ struct emp_core {
 
     struct emp_intern names; /* services, models, customers, machines, regions … */
     emp_job_num last_num;
-    struct emp_slab jobs, decisions, progresses, ghosts, classes, machines, estimates;
+    struct emp_slab jobs, decisions, progresses, classes, machines, estimates;
     struct emp_map job_by_num, class_by_hash, machine_by_name, machine_by_link, estimate_by_key,
         workflow_by_name;
     struct workflow_place *workflows;
@@ -237,7 +226,7 @@ struct emp_core {
     struct region *regions; /* by interned name */
     size_t region_cap;
     uint64_t turn, pass, fleet_version;
-    uint64_t quarantined, ghost_count;
+    uint64_t quarantined;
     int64_t virtual_now;
     struct emp_flow *flows; /* a customer's jobs of one priority */
     size_t flow_count, flow_cap;
@@ -336,12 +325,8 @@ struct attempt_end {
 };
 void emp_attempt_end(struct emp_core *c, struct job *j,
                      const struct attempt_end *end); /* requeues, or ends the job */
-void emp_attempt_release(struct emp_core *c, struct job *j,
-                         bool ghost); /* off its machine; a ghost keeps the slot a while */
+void emp_attempt_release(struct emp_core *c, struct job *j);
 void emp_core_on_cancel(struct emp_core *c, const struct emp_event *e);
-void emp_ghost_add(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt);
-void emp_ghost_free(struct emp_core *c, struct machine *m, emp_job_num job, uint32_t attempt);
-void emp_ghosts_expire(struct emp_core *c);
 void emp_attempts_lose(struct emp_core *c, struct machine *m, const char *why);
 
 /* machine.c */

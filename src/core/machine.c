@@ -164,7 +164,7 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
     m->leaving = false;
     c->slots -= m->facts.slots;
     region_add(c, m->region, -(int)m->facts.slots, -(int)m->busy);
-    emp_machine_deadline(c, m, m->running || m->ghosts ? c->now.mono + grace_ms : EMP_NEVER);
+    emp_machine_deadline(c, m, m->running ? c->now.mono + grace_ms : EMP_NEVER);
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);
 }
@@ -232,7 +232,7 @@ void emp_core_on_link_closed(struct emp_core *c, const struct emp_event *e)
 
 static void machine_drop(struct emp_core *c, struct machine *m)
 {
-    assert(m->running == NULL && m->ghosts == NULL && m->link == 0);
+    assert(m->running == NULL && m->link == 0);
     while (m->copy_count)
         copy_remove(c, m, m->copies[0].model);
     emp_machine_deadline(c, m, EMP_NEVER);

@@ -82,8 +82,6 @@ static void leases_reconcile(struct emp_core *c, struct machine *m,
             continue;
         emp_core_send_lease(c, m->link, EMP_MESSAGE_CANCEL, held->job, held->attempt,
                             "the lease has ended");
-        if (!held->finished)
-            emp_ghost_add(c, m, held->job, held->attempt);
     }
 }
 
@@ -121,8 +119,6 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
         m->quarantined_until =
             m->quarantined_until ? 1 : 0; /* a restart may have mended it: ends at the next tick */
     }
-    while (m->ghosts) /* what it holds is in `held`; anything else is gone */
-        emp_ghost_free(c, m, m->ghosts->job, m->ghosts->attempt);
     emp_machine_facts_set(c, m, &h->facts);
     copies_replace(c, m, h);
     emp_machine_connect(c, m, link);
@@ -215,7 +211,6 @@ static void on_finished(struct emp_core *c, struct machine *m, const struct emp_
                             .machine_fault = f->machine_fault,
                         });
     } else {
-        emp_ghost_free(c, m, f->job, f->attempt);
         c->stats.stale_reports++;
     }
     emp_core_send_lease(c, m->link, EMP_MESSAGE_ACK, f->job, f->attempt, NULL);

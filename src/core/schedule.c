@@ -34,7 +34,7 @@ static int64_t slot_free_ms(const struct emp_core *c, const struct machine *m, i
     if (queue < idle)
         return 0;
     queue -= idle;
-    int64_t first = m->ghosts ? 1000 : INT64_MAX;
+    int64_t first = INT64_MAX;
     for (const struct job *j = m->running; j; j = j->next) {
         int64_t left = j->expected_end - c->now.mono;
         if (left <= 0) { /* late already: the longer it is late, the longer it may yet be */

@@ -39,8 +39,6 @@ static void machine_view(const struct emp_core *c, const struct machine *m, stru
     v->jobs = emp_arena_array(arena, emp_job_num, m->busy);
     for (const struct job *j = m->running; j; j = j->next)
         v->jobs[v->busy++] = j->num;
-    for (const struct ghost *g = m->ghosts; g; g = g->next)
-        v->jobs[v->busy++] = g->job;
     v->copies = emp_arena_array(arena, struct emp_copy, m->copy_count);
     v->copy_count = m->copy_count;
     for (uint32_t i = 0; i < m->copy_count; i++)

@@ -79,10 +79,8 @@ static void agent_lease(struct agent *a, const struct emp_message *msg)
             continue;
         if (msg->kind == EMP_MESSAGE_ACK) {
             drop_run(a, i);
-        } else if (!run->finished) { /* stops, and says so later */
-            run->finished = true;
-            run->kind = EMP_MESSAGE_RETURNED;
-            run->code = EMP_E_CANCELLED;
+        } else if (!run->finished) {
+            drop_run(a, i);
         }
         return;
     }
