@@ -210,7 +210,8 @@ int main(int argc, char **argv)
         setenv("TMPDIR", argv[2], 1);
     for (size_t l = 0; l < sizeof lines / sizeof lines[0]; l++)
         for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++)
-            if ((!only || strcmp(only, lines[l].name) == 0) && (!only_batch || only_batch == batches[i]))
+            if ((!only || strcmp(only, lines[l].name) == 0) &&
+                (!only_batch || only_batch == batches[i]))
                 run(&b, lines[l].name, lines[l].round, batches[i]);
     if (!only || strcmp(only, "restore") == 0)
         restore(&b, 2000000);

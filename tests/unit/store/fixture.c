@@ -340,3 +340,51 @@ void check_record(const struct emp_job_record *got, emp_job_num num, int step)
     assert_int_equal(got->error_code, r.error_code);
     emp_arena_release(&a);
 }
+
+/* ------------------------------------------------------------------ the story */
+
+void story_batch(struct changes *c, int b)
+{
+    changes_clear(c);
+    for (int i = 1; i <= STORY_JOBS; i++) {
+        add_job(c, (emp_job_num)(b * STORY_JOBS + i), 0, true);
+        if (b >= 1)
+            add_job(c, (emp_job_num)((b - 1) * STORY_JOBS + i), 1, false);
+        if (b >= 2)
+            add_job(c, (emp_job_num)((b - 2) * STORY_JOBS + i), 3, false);
+    }
+    add_machine(c, 1, (uint32_t)b);
+}
+
+/* `age` of a job: batches since its own. */
+static void story_job(struct emp_store_reader *r, emp_job_num num, int age)
+{
+    struct emp_arena a;
+    struct emp_store_job job;
+    emp_arena_init(&a, 0);
+    int rc = emp_store_job(r, num, EMP_STORE_BODY | EMP_STORE_RESULT, &a, &job, NULL);
+    assert_int_equal(rc, age < 0 ? EMP_E_NOT_FOUND : 0);
+    if (age >= 0) {
+        check_record(&job.record, num, age == 0 ? 0 : age == 1 ? 1 : 3);
+        check_spec(&job.spec, num);
+        check_bytes(job.body, body_token(num));
+    }
+    if (age >= 2)
+        check_bytes(job.result, result_token(num));
+    emp_arena_release(&a);
+}
+
+bool story_holds(struct emp_store *s, int n)
+{
+    struct emp_store_reader *r;
+    uint64_t counts[EMP_JOB_STATE_COUNT];
+    assert_int_equal(emp_store_reader_new(s, &r, NULL), 0);
+    assert_int_equal(emp_store_counts(r, counts, NULL), 0);
+    bool exact = counts[EMP_JOB_PENDING] == (n >= 1 ? STORY_JOBS : 0) &&
+                 counts[EMP_JOB_ASSIGNED] == (n >= 2 ? STORY_JOBS : 0) &&
+                 counts[EMP_JOB_COMPLETED] == (n >= 3 ? (uint64_t)(n - 2) * STORY_JOBS : 0);
+    for (int num = 1; exact && num <= (n + 1) * STORY_JOBS; num++)
+        story_job(r, (emp_job_num)num, n - 1 - (num - 1) / STORY_JOBS);
+    emp_store_reader_free(r);
+    return exact;
+}

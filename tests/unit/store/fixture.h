@@ -57,6 +57,13 @@ void check_record(const struct emp_job_record *got, emp_job_num num, int step);
 void check_spec(const struct emp_job_spec *got, emp_job_num num);
 void check_bytes(struct emp_str got, emp_blob_token token);
 
+/* A story that can be told in advance. Batch b: new jobs, those of the batch before assigned, those
+ * before that completed. story_holds: the store has exactly what batches 0 … n - 1 made; asserts
+ * that it is whole, says whether it is that. */
+enum { STORY_JOBS = 12 };
+void story_batch(struct changes *c, int b);
+bool story_holds(struct emp_store *s, int n);
+
 void assert_str(struct emp_str got, struct emp_str wanted);
 
 #endif
