@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 declare -A pages=(
     [docs/configuration.md]='build/emp config --doc'
+    [docs/cli.md]='build/emp help --doc'
 )
 
 bad=0

@@ -5,10 +5,11 @@
 #include "cli/view.h"
 
 static int act_one(struct emp_client *client, const char *method, const char *prefix,
-                   const char *id, const char *suffix, const char *done, struct emp_error *err)
+                   const char *id, const char *suffix, const char *body, const char *done,
+                   struct emp_error *err)
 {
     struct emp_reply reply;
-    int r = emp_client_send(client, method, prefix, id, suffix, &reply, err);
+    int r = emp_client_send(client, method, prefix, id, suffix, body, &reply, err);
     if (r == 0 && client->cli->json) {
         r = emp_client_print_json(&reply, err);
     } else if (r == 0) {
@@ -25,7 +26,7 @@ static int act_one(struct emp_client *client, const char *method, const char *pr
 }
 
 int emp_cli_act(struct emp_cli *cli, const char *method, const char *prefix, const char *suffix,
-                const char *done, struct emp_error *err)
+                const char *body, const char *done, struct emp_error *err)
 {
     struct emp_client client;
     struct emp_error first = {0};
@@ -34,7 +35,7 @@ int emp_cli_act(struct emp_cli *cli, const char *method, const char *prefix, con
         return r;
     for (uint32_t i = 0; i < cli->options.arg_count; i++) {
         struct emp_error why = {0};
-        if (act_one(&client, method, prefix, cli->options.args[i], suffix, done, &why) == 0)
+        if (act_one(&client, method, prefix, cli->options.args[i], suffix, body, done, &why) == 0)
             continue;
         if (first.code) /* the caller prints the first one only */
             emp_terminal_error(why.text);

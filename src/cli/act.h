@@ -7,10 +7,10 @@
 #include "cli/table.h"
 #include "proto/json.h"
 
-/* Sends `method` to "<prefix><id><suffix>" for every argument and prints "<done>: <id>", or the
- * JSON. Goes on after a refusal; the first one becomes the result. */
+/* Sends `method` (with `body`, JSON, unless NULL) to "<prefix><id><suffix>" for every argument and
+ * prints "<done>: <id>", or the JSON. Goes on after a refusal; the first one becomes the result. */
 int emp_cli_act(struct emp_cli *cli, const char *method, const char *prefix, const char *suffix,
-                const char *done, struct emp_error *err);
+                const char *body, const char *done, struct emp_error *err);
 
 /* GET `path`, and its array `name` as a table, one row by `add_row` each; or the JSON. */
 int emp_cli_list(struct emp_cli *cli, const char *path, const char *name,

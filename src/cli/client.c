@@ -149,7 +149,8 @@ void emp_reply_release(struct emp_reply *reply)
 }
 
 int emp_client_send(struct emp_client *c, const char *method, const char *prefix, const char *id,
-                    const char *suffix, struct emp_reply *reply, struct emp_error *err)
+                    const char *suffix, const char *body, struct emp_reply *reply,
+                    struct emp_error *err)
 {
     struct emp_buf path;
     emp_buf_init(&path, PATH_BYTES_MAX / 2);
@@ -163,7 +164,8 @@ int emp_client_send(struct emp_client *c, const char *method, const char *prefix
         return emp_fail(err, EMP_E_INVALID, NULL, "an id must have 1 to %d bytes",
                         PATH_BYTES_MAX / 8);
     }
-    int r = emp_client_call(c, method, path.data, NULL, NULL, reply, err);
+    struct emp_str text = emp_str_z(body);
+    int r = emp_client_call(c, method, path.data, body ? &text : NULL, NULL, reply, err);
     emp_buf_release(&path);
     return r;
 }
@@ -171,7 +173,7 @@ int emp_client_send(struct emp_client *c, const char *method, const char *prefix
 int emp_client_get(struct emp_client *c, const char *prefix, const char *id, const char *suffix,
                    struct emp_reply *reply, struct emp_error *err)
 {
-    return emp_client_send(c, "GET", prefix, id, suffix, reply, err);
+    return emp_client_send(c, "GET", prefix, id, suffix, NULL, reply, err);
 }
 
 int emp_client_print_json(const struct emp_reply *reply, struct emp_error *err)

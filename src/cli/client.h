@@ -41,9 +41,10 @@ void emp_reply_release(struct emp_reply *reply);
 /* GET of "<prefix><escaped id><suffix>". */
 int emp_client_get(struct emp_client *c, const char *prefix, const char *id, const char *suffix,
                    struct emp_reply *reply, struct emp_error *err);
-/* Likewise with any method and no body. */
+/* Likewise with any method, and a body (JSON text; NULL: none). */
 int emp_client_send(struct emp_client *c, const char *method, const char *prefix, const char *id,
-                    const char *suffix, struct emp_reply *reply, struct emp_error *err);
+                    const char *suffix, const char *body, struct emp_reply *reply,
+                    struct emp_error *err);
 
 /* Prints the reply's text as it came, with a newline. */
 int emp_client_print_json(const struct emp_reply *reply, struct emp_error *err);

@@ -64,6 +64,7 @@ static void write_decision(struct emp_cli *cli, const char *id, const struct emp
     emp_show_field("job", emp_str_z(id), out);
     emp_show_field("chosen", machine_of(d, "chosen"), out);
     emp_show_field("runner-up", machine_of(d, "runner_up"), out);
+    emp_show_field("pool", emp_view_text(d, "pool"), out);
     emp_show_field("fallback", emp_view_text(d, "fallback"), out);
     emp_show_field("waits for", emp_view_text(d, "waiting_for"), out);
     emp_show_field("reason", emp_view_text(d, "reason"), out);

@@ -22,25 +22,27 @@ static const struct emp_option options[] = {
 };
 
 static const struct emp_column columns[] = {
-    {"JOB", false},      {"STATUS", false},  {"SERVICE", false}, {"PRIORITY", true},
-    {"CUSTOMER", false}, {"MACHINE", false}, {"AGE", true},      {"WAITED", true},
-    {"RAN", true},       {"TRIES", true},    {NULL, false},
+    {"JOB", false},      {"STATUS", false}, {"SERVICE", false}, {"PRIORITY", true},
+    {"CUSTOMER", false}, {"POOL", false},   {"MACHINE", false}, {"AGE", true},
+    {"WAITED", true},    {"RAN", true},     {"TRIES", true},    {NULL, false},
 };
 
 static void add_row(struct emp_table *t, const struct emp_json *job, emp_wall_ms now)
 {
+    static const char *const ends[] = {"completed_at", "failed_at", "cancelled_at"};
     char span[EMP_SPAN_TEXT_MAX];
     emp_wall_ms created = emp_view_time(job, "created_at"),
                 started = emp_view_time(job, "started_at");
-    emp_wall_ms ended = emp_view_time(job, "completed_at");
+    emp_wall_ms ended = 0;
     struct emp_str status = emp_view_text(job, "status");
-    if (!ended)
-        ended = emp_view_time(job, "failed_at");
+    for (size_t i = 0; !ended && i < sizeof ends / sizeof *ends; i++)
+        ended = emp_view_time(job, ends[i]);
     emp_table_add(t, emp_view_text(job, "id"), EMP_COLOUR_NONE);
     emp_table_add(t, status, emp_colour_of_status(status));
     emp_table_add(t, emp_view_text(job, "service_required"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(job, "priority"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(job, "customer_id"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(job, "pool"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(job, "worker_id"), EMP_COLOUR_NONE);
     emp_table_addz(t, emp_between_text(created, now, span));
     emp_table_addz(t, emp_between_text(created, started, span));

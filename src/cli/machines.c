@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 static const struct emp_column columns[] = {
-    {"MACHINE", false},  {"STATUS", false}, {"POOL", false},     {"REGION", false},
-    {"BUSY", true},      {"SLOTS", true},   {"DISK FREE", true}, {"LINK", true},
-    {"FETCHING", true},  {"DONE", true},    {"FAILED", true},    {"SEEN", true},
-    {"SERVICES", false}, {NULL, false},
+    {"MACHINE", false}, {"STATUS", false},   {"POOL", false},     {"REGION", false},
+    {"BUSY", true},     {"SLOTS", true},     {"DISK FREE", true}, {"LINK", true},
+    {"MODELS", true},   {"FETCHING", true},  {"DONE", true},      {"FAILED", true},
+    {"SEEN", true},     {"SERVICES", false}, {NULL, false},
 };
 
 static void add_row(struct emp_table *t, const struct emp_json *m)
@@ -28,8 +28,9 @@ static void add_row(struct emp_table *t, const struct emp_json *m)
     emp_table_add(t, emp_view_text(m, "region"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(m, "busy"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(m, "slots"), EMP_COLOUR_NONE);
-    emp_table_addz(t, emp_size_text(emp_view_number(m, "disk_free_bytes"), text));
+    emp_table_addz(t, emp_size_text(emp_view_number(m, "disk.free_bytes"), text));
     emp_table_addf(t, "%s%s", emp_size_text(link, text), link > 0 ? "/s" : "");
+    emp_table_add(t, emp_view_text(m, "model_count"), EMP_COLOUR_NONE);
     emp_table_addz(t, left > 0 ? emp_size_text(left, text) : "");
     emp_table_add(t, emp_view_text(m, "jobs_completed"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(m, "jobs_failed"), EMP_COLOUR_NONE);

@@ -40,8 +40,8 @@ static void add_disk_range(struct emp_table *t, double min, double max)
 static void add_row(struct emp_table *t, const struct emp_json *p)
 {
     emp_table_add(t, emp_view_text(p, "name"), EMP_COLOUR_NONE);
-    add_run_range(t, emp_view_number(p, "run_min_s"), emp_view_number(p, "run_max_s"));
-    add_disk_range(t, emp_view_number(p, "disk_min_bytes"), emp_view_number(p, "disk_max_bytes"));
+    add_run_range(t, emp_view_number(p, "run_s_min"), emp_view_number(p, "run_s_max"));
+    add_disk_range(t, emp_view_number(p, "disk_bytes_min"), emp_view_number(p, "disk_bytes_max"));
     emp_table_add(t, emp_view_text(p, "specialty"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(p, "region"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(p, "customer"), EMP_COLOUR_NONE);

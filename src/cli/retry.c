@@ -2,7 +2,7 @@
 
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
-    return emp_cli_act(cli, "POST", "/api/jobs/", "/retry", "waiting again", err);
+    return emp_cli_act(cli, "POST", "/api/jobs/", "/retry", NULL, "waiting again", err);
 }
 
 const struct emp_command emp_command_retry = {

@@ -42,12 +42,16 @@ static const struct {
     {"started", "started_at"},
     {"completed", "completed_at"},
     {"failed", "failed_at"},
+    {"cancelled", "cancelled_at"},
+    {"next try", "retry_at"},
+    {"starts", "estimated_start"},
+    {"ends", "estimated_completion"},
     {"retries", "retry_count"},
     {"at most", "max_retries"},
     {"progress", "progress"},
     {"message", "progress_message"},
     {"error", "error"},
-    {"code", "error_code"},
+    {"code", "code"},
 };
 
 static void add_lists(const struct emp_json *job, struct emp_buf *out)

@@ -58,11 +58,10 @@ static void tell(const struct watch *w)
 static void learn(struct watch *w, const struct emp_json *o)
 {
     struct emp_str status = emp_view_text(o, "status"), machine = emp_view_text(o, "worker_id");
-    struct emp_str message = emp_view_text(o, "message");
+    struct emp_str message =
+        emp_view_text(o, emp_view_get(o, "message") ? "message" : "progress_message");
     double progress = emp_view_number(o, "progress");
     enum emp_job_state known;
-    if (!machine.len)
-        machine = emp_view_text(o, "machine_id");
     if (machine.len)
         snprintf(w->machine, sizeof w->machine, "%.*s", EMP_STR_FMT(machine));
     if (message.len)

@@ -65,7 +65,7 @@ static const char example[] =
     "    hardware: {gpu_memory_gb: 24}\n"
     "  services:\n"
     "    identify:\n"
-    "      argv: [identify, -verbose, \"{input.image}\"]\n"
+    "      argv: [identify, -verbose, \"{input.image.png}\"]\n"
     "      timeout: 30s\n"
     "```\n";
 
