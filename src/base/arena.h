@@ -2,7 +2,8 @@
  * or a batch has one that is reset when it is done. Running out of memory is fatal on purpose
  * (message on stderr, abort): the store has everything.
  *
- * Not thread-safe: one arena, one thread. Alignment is that of max_align_t. Memory is zeroed. */
+ * Not thread-safe: one arena, one thread. Alignment is that of max_align_t. Memory is zeroed. The
+ * struct may move (even into the arena itself): copy it, and use the old one no more. */
 #ifndef EMP_BASE_ARENA_H
 #define EMP_BASE_ARENA_H
 

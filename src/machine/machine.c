@@ -2,8 +2,6 @@
  * to the broker, and leaving. */
 #include "machine/internal.h"
 
-#include <stdlib.h>
-
 enum {
     FETCHES_MAX = 3,
     ROOM_WAIT_MS = 60000,
@@ -39,12 +37,12 @@ static void fill_defaults(struct emp_machine_settings *s)
 
 struct emp_machine *emp_machine_new(const struct emp_machine_settings *s)
 {
-    struct emp_machine *m = calloc(1, sizeof *m);
-    if (!m)
-        abort();
+    struct emp_arena arena;
+    emp_arena_init(&arena, 0);
+    struct emp_machine *m = emp_arena_new(&arena, struct emp_machine);
+    m->arena = arena; /* from here on it holds itself */
     m->s = *s;
     fill_defaults(&m->s);
-    emp_arena_init(&m->arena, 0);
     emp_slab_init(&m->attempts, &m->arena, sizeof(struct emp_machine_attempt));
     emp_slab_init(&m->copies, &m->arena, sizeof(struct emp_machine_copy));
     emp_map_init(&m->by_job, &m->arena);
@@ -71,8 +69,8 @@ void emp_machine_free(struct emp_machine *m)
         emp_arena_release(&emp_copy_at(m, i)->arena);
         emp_arena_release(&emp_copy_at(m, i)->fresh_arena);
     }
-    emp_arena_release(&m->arena);
-    free(m);
+    struct emp_arena arena = m->arena;
+    emp_arena_release(&arena);
 }
 
 uint32_t emp_machine_slots(const struct emp_machine *m)
