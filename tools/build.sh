@@ -1,4 +1,5 @@
-# Sourced by ./dev and tools/test.sh: the build directories. All are Meson's, all can be deleted at any time.
+# Sourced by ./dev and tools/test.sh: the build directories. All are Meson's, all can be deleted at any time. Warnings
+# are errors in the first two; a sanitizer's instrumentation makes gcc see warnings that are not there.
 #
 #   build        gcc, optimised, with symbols: what ships, and what the unit and integration tests run
 #   build-clang  clang, not optimised: its warnings
@@ -9,8 +10,8 @@ declare -A build_compiler=([build]=gcc [build-clang]=clang [build-asan]=gcc [bui
 declare -A build_options=(
     [build]='--buildtype=debugoptimized'
     [build-clang]='--buildtype=debug -Doptimization=0'
-    [build-asan]='--buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false'
-    [build-tsan]='--buildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false'
+    [build-asan]='--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false'
+    [build-tsan]='--buildtype=debug -Doptimization=1 -Dwerror=false -Db_sanitize=thread -Db_lundef=false'
 )
 
 # Whatever a sanitizer finds ends the program.
@@ -45,7 +46,11 @@ compile() {
     if [ -t 1 ]; then
         ninja -C "$root/$dir" "$@" || return
     else
-        out=$(ninja -C "$root/$dir" --quiet "$@" 2>&1) || { printf '%s\n' "$out"; return 1; }
+        out=$(ninja -C "$root/$dir" --quiet "$@" 2>&1) || {
+            # without what Meson says when it sets itself up anew
+            sed -n '/^FAILED:\|ERROR:/,$p' <<<"$out" | grep . || printf '%s\n' "$out"
+            return 1
+        }
     fi
     [ ! -e "$root/$dir/src/cli/emp" ] || ln -sfn src/cli/emp "$root/$dir/emp"
 }
