@@ -27,6 +27,9 @@ enum {
     EMP_PROCESS_LINE_DEFAULT = 4096,
     EMP_PROCESS_TAIL_DEFAULT = 8192,
     EMP_PROCESS_GRACE_MS = 5000,
+    EMP_PROCESS_DRAIN_MS =
+        1000, /* output held open by others is waited for so long after the end */
+    EMP_PROCESS_ARGS_MAX = 1024,
 };
 
 /* How it ended. Exactly one of: started is false; exit_status ≥ 0; signal > 0. */
@@ -59,6 +62,7 @@ struct emp_process_options {
     int64_t file_bytes_max;   /* of each file written (RLIMIT_FSIZE); 0: no limit */
     int64_t stdout_bytes_max; /* beyond it the run is killed; 0: no limit */
     int64_t cpu_s_max;        /* of each process (RLIMIT_CPU); 0: no limit */
+    bool no_new_privs;        /* the program cannot gain rights (setuid, sudo) */
     int grace_ms;             /* between SIGTERM and SIGKILL; 0: EMP_PROCESS_GRACE_MS */
     size_t line_bytes_max;    /* 0: EMP_PROCESS_LINE_DEFAULT */
     size_t stderr_tail_max;   /* 0: EMP_PROCESS_TAIL_DEFAULT */

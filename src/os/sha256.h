@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +26,7 @@ void emp_sha256_hex(const uint8_t digest[EMP_SHA256_BYTES],
 /* Hash of a file's content and its length (may be NULL), reading from the start; blocks. Errors as
  * in os/files.h. `stop` (may be NULL) is read between blocks of 1 MiB; when it is set:
  * EMP_E_CANCELLED. */
-int emp_sha256_file(const char *path, const int *stop, uint8_t out[EMP_SHA256_BYTES],
+int emp_sha256_file(const char *path, const atomic_bool *stop, uint8_t out[EMP_SHA256_BYTES],
                     int64_t *ret_bytes, struct emp_error *err);
 
 #endif
