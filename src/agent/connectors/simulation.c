@@ -118,6 +118,8 @@ static void finish(struct emp_run *r, const struct emp_run_end *end)
 static int write_output(struct emp_run *r, const char *path)
 {
     static const char zeros[65536];
+    if (emp_dir_make_parent(path, 0755, NULL) < 0)
+        return EMP_E_IO;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return EMP_E_IO;
