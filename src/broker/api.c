@@ -1,0 +1,210 @@
+#include "broker/api.h"
+
+#include "base/error.h"
+#include "os/clock.h"
+#include "proto/writer.h"
+
+#include <stdio.h>
+
+static const struct emp_route routes[] = {
+#define EMP_ROUTE(method, path, who, body, writes, handler)                                                                     \
+    {EMP_HTTP_##method, path, EMP_AUTH_##who, EMP_BODY_##body, writes, handler},
+#include "broker/routes.def"
+};
+enum { ROUTE_COUNT = sizeof routes / sizeof *routes, SMALL_BYTES = 64 * 1024 };
+
+/* ------------------------------------------------------------------ dispatch */
+
+static const struct emp_route *find(struct emp_http_request *req, struct emp_str *args)
+{
+    enum emp_http_method method = emp_http_method(req);
+
+    if (method == EMP_HTTP_HEAD)
+        method = EMP_HTTP_GET;
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (routes[i].method == method && emp_http_match(req, routes[i].path, args))
+            return &routes[i];
+    return NULL;
+}
+
+/* The methods that the path has, "GET, HEAD, POST"; empty: there is no such path. */
+static void allowed(struct emp_http_request *req, char *out, size_t bytes)
+{
+    static const struct {
+        enum emp_http_method method;
+        const char *words;
+    } words[] = {{EMP_HTTP_GET, "GET, HEAD"}, {EMP_HTTP_POST, "POST"}, {EMP_HTTP_PUT, "PUT"}, {EMP_HTTP_DELETE, "DELETE"}};
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t m = 0; m < sizeof words / sizeof *words; m++) {
+        bool has = false;
+        for (size_t i = 0; i < ROUTE_COUNT; i++)
+            has |= routes[i].method == words[m].method && emp_http_match(req, routes[i].path, NULL);
+        if (has)
+            len += (size_t)snprintf(out + len, bytes - len, "%s%s", len ? ", " : "", words[m].words);
+    }
+}
+
+static void refuse_unknown(const struct emp_peer *p)
+{
+    struct emp_error err;
+    struct emp_str path = emp_http_raw_path(p->http);
+    int shown = path.len > 200 ? 200 : (int)path.len;
+    char methods[64];
+
+    allowed(p->http, methods, sizeof methods);
+    if (methods[0]) {
+        emp_fail(&err, EMP_E_METHOD, NULL, "%.*s has no method %s, only %s", shown, path.len ? path.ptr : "",
+                 emp_http_method_name(p->http), methods);
+        emp_answer_error_with(p, &err, 0, "Allow", methods);
+        return;
+    }
+    emp_fail(&err, EMP_E_NOT_FOUND, NULL, "there is no path %.*s", shown, path.len ? path.ptr : "");
+    emp_answer_error(p, &err);
+}
+
+static size_t body_max(const struct emp_broker *b, enum emp_route_body kind)
+{
+    switch (kind) {
+    case EMP_BODY_JOB:
+        return (size_t)b->o.body_bytes_max;
+    case EMP_BODY_BATCH:
+        return (size_t)b->o.batch_bytes_max;
+    default:
+        return SMALL_BYTES;
+    }
+}
+
+static void options_answer(const struct emp_peer *p)
+{
+    struct emp_buf body;
+
+    emp_buf_init(&body, 16);
+    emp_buf_addz(&body, "OK");
+    emp_answer_text(p, 200, "text/plain; charset=utf-8", &body);
+}
+
+void emp_api_begin(void *ctx, struct emp_http_request *req)
+{
+    struct emp_broker *b = ctx;
+    struct emp_str args[EMP_HTTP_SEGMENTS_MAX];
+    struct emp_call c = {.peer = {b, req, emp_answer_origin(b, req)}, .args = args};
+    struct emp_error err;
+
+    if (emp_http_method(req) == EMP_HTTP_OPTIONS) {
+        options_answer(&c.peer);
+        return;
+    }
+    c.route = find(req, args);
+    if (!c.route) {
+        refuse_unknown(&c.peer);
+        return;
+    }
+    if (emp_auth_check(&b->auth, c.route->who, emp_http_header(req, "Authorization"), &err) < 0) {
+        emp_answer_error_with(&c.peer, &err, 0, "WWW-Authenticate", "Bearer realm=\"emp\"");
+        return;
+    }
+    if (c.route->who != EMP_AUTH_OPEN && emp_broker_accepts(b, c.route->writes, &err) < 0) {
+        emp_answer_error(&c.peer, &err);
+        return;
+    }
+    if (c.route->body == EMP_BODY_FILE)
+        emp_artifact_begin(&c);
+    else
+        emp_http_set_body_max(req, body_max(b, c.route->body));
+}
+
+void emp_api_handle(void *ctx, struct emp_http_request *req)
+{
+    struct emp_broker *b = ctx;
+    struct emp_str args[EMP_HTTP_SEGMENTS_MAX];
+    struct emp_call c = {.peer = {b, req, emp_answer_origin(b, req)}, .args = args};
+
+    c.route = find(req, args);
+    c.route->handler(&c);
+}
+
+void emp_api_error(void *ctx, struct emp_http_request *req, const struct emp_error *err)
+{
+    struct emp_broker *b = ctx;
+    struct emp_peer p = {.broker = b, .http = req};
+
+    for (uint32_t i = 0; i < b->o.cors_count; i++)
+        if (emp_str_eq(b->o.cors_origins[i], EMP_STR("*")))
+            p.origin = "*";
+    emp_answer_error(&p, err);
+}
+
+/* ------------------------------------------------------------------ for handlers */
+
+int emp_broker_accepts(struct emp_broker *b, bool writes, struct emp_error *err)
+{
+    int failing = writes ? emp_committer_failing(b->committer) : 0;
+
+    if (atomic_load(&b->stopping))
+        return emp_fail(err, EMP_E_UNAVAILABLE, NULL, "the broker is shutting down: try again in a moment");
+    if (!atomic_load(&b->ready))
+        return emp_fail(err, EMP_E_UNAVAILABLE, NULL, "the broker is starting: try again in a moment");
+    if (failing)
+        return emp_fail(err, failing, NULL, "the store cannot be written now (%s): nothing was taken, try again later",
+                        emp_error_text(failing));
+    return 0;
+}
+
+void emp_api_post(const struct emp_call *c, struct emp_op *op)
+{
+    struct emp_error err;
+
+    if (emp_loop_post(c->peer.broker, op) == 0)
+        return;
+    emp_op_free(op);
+    emp_fail(&err, EMP_E_UNAVAILABLE, NULL, "the broker has too much to do, or is shutting down: try again in a moment");
+    emp_answer_error(&c->peer, &err);
+}
+
+static int job_not_found(const struct emp_call *c)
+{
+    struct emp_error err;
+
+    emp_fail(&err, EMP_E_NOT_FOUND, NULL, "Job not found");
+    emp_answer_error(&c->peer, &err);
+    return EMP_E_NOT_FOUND;
+}
+
+int emp_api_job_num(const struct emp_call *c, emp_job_num *ret)
+{
+    return emp_job_id_parse(c->peer.broker->secret, c->args[0], ret) < 0 ? job_not_found(c) : 0;
+}
+
+int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a, struct emp_store_job *ret)
+{
+    struct emp_readers *readers = &c->peer.broker->readers;
+    struct emp_store_reader *reader;
+    struct emp_error err;
+
+    int r = emp_readers_take(readers, &reader, &err);
+    if (r >= 0) {
+        r = emp_store_job(reader, num, want, a, ret, &err);
+        emp_readers_give(readers, reader);
+    }
+    if (r == EMP_E_NOT_FOUND)
+        return job_not_found(c);
+    if (r < 0)
+        emp_answer_error(&c->peer, &err);
+    return r;
+}
+
+void emp_api_begin_success(struct emp_writer *w, struct emp_buf *buf)
+{
+    emp_buf_init(buf, EMP_API_ANSWER_MAX);
+    emp_writer_init(w, buf);
+    emp_write_object(w, NULL);
+    emp_write_bool(w, "success", true);
+}
+
+void emp_api_end_success(struct emp_writer *w)
+{
+    emp_write_time(w, "timestamp", emp_clock_wall_ms());
+    emp_write_end(w);
+}
