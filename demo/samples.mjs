@@ -1,127 +1,202 @@
-// The sample set: real inputs, made here by real programs; the jobs on them; and the check of what came back.
-import { execFileSync } from 'node:child_process';
+/* The sample set: inputs, made here by real programs, the jobs on them, and the check of what came
+ * back. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
-const TEXTS = {
-  eng: ['The quick brown fox runs', 'over the green hill near', 'the bank of the river', 'while seven white birds', 'sing in the old garden',
-    'and the children listen', 'until the evening comes', 'with a cold north wind'],
-  deu: ['Der schnelle braune Fuchs', 'springt über die Wiese', 'und schläft im Garten', 'während sieben Vögel', 'im alten Baum singen',
-    'und die Kinder spielen', 'bis der Abend kommt', 'mit kühlem Nordwind'],
-  fra: ['Le petit garçon mange', 'une pomme rouge devant', 'la fenêtre ouverte', 'pendant que sa mère', 'prépare le dîner',
-    'dans la vieille maison', 'au bord de la rivière', 'sous un ciel étoilé'],
-  spa: ['El niño pequeño come', 'una manzana muy roja', 'por la tarde con su madre', 'mientras siete aves', 'cantan en el jardín',
-    'de la casa antigua', 'cerca del camino', 'hasta la mañana'],
+const SENTENCES = {
+    eng: ['The quick brown fox runs over the green hill', 'and seven white birds sing in the old garden',
+        'while the children listen near the river bank', 'until the evening comes with a cold north wind',
+        'An old man reads his book under the oak tree', 'because the summer was warm and very long'],
+    deu: ['Der schnelle braune Fuchs springt über die Wiese', 'während sieben Vögel im alten Baum singen',
+        'und die Kinder spielen fröhlich vor der Tür', 'bis der Abend kommt mit kühlem Nordwind',
+        'Ein alter Mann liest sein Buch unter der Eiche', 'denn der Sommer war warm und schön'],
+    fra: ['Le petit garçon mange une pomme rouge', 'devant la fenêtre ouverte de la maison',
+        'pendant que sa mère prépare le dîner', 'au bord de la rivière sous un ciel étoilé',
+        'Un vieil homme lit son livre sous le chêne', 'parce que la soirée était belle et claire'],
+    spa: ['El niño pequeño come una manzana muy roja', 'mientras siete aves cantan en el jardín',
+        'de la casa antigua cerca del camino', 'hasta la mañana cuando vuelve su madre',
+        'Un hombre viejo lee su libro bajo el árbol', 'porque el otoño llegó con mucha lluvia'],
+    ita: ['La città dorme ancora sotto una luna chiara', 'e sette uccelli bianchi cantano nel giardino',
+        'della vecchia casa più lontano del fiume', 'perché il vento è caldo e leggero',
+        'Un vecchio legge il suo libro sotto la quercia', 'finché la sera arriva così tranquilla'],
 };
-export const LANGUAGES = Object.keys(TEXTS);
+const LANGUAGES = Object.keys(SENTENCES);
+const PAGES = 18;
+const LINES = 36;
+const PICTURES = 12;
+const CLIP_WIDTHS = [640, 960, 1280];
+const FONT = '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf';
 
-/** Where Debian keeps tesseract's language models. */
+/* First guesses of run times; the broker learns the rest. */
+const GUESS_S = { image: 0.2, ocr: 1.5, transcode: 10 };
+
+const call = promisify(execFile);
+const base64 = (path) => ({ base64: readFileSync(path).toString('base64') });
+
+/* ---------------------------------------------------------------- models */
+
+/* Where Debian keeps tesseract's language models. */
 function tessdata() {
-  const root = '/usr/share/tesseract-ocr';
-  const dir = existsSync(root) ? readdirSync(root).map((v) => join(root, v, 'tessdata')).find((d) => existsSync(d)) : undefined;
-  if (!dir) throw new Error('tesseract-ocr is not installed');
-  return dir;
+    const root = '/usr/share/tesseract-ocr';
+    const versions = existsSync(root) ? readdirSync(root) : [];
+    const dir = versions.map((v) => join(root, v, 'tessdata'))
+        .find((d) => LANGUAGES.every((l) => existsSync(join(d, `${l}.traineddata`))));
+    if (!dir) throw new Error(`${root} lacks a model of ${LANGUAGES.join(', ')} (Debian packages tesseract-ocr-…)`);
+    return dir;
 }
 
-/** The catalogue: one model per language, and the files that the origin serves. */
-export function catalogue(originUrl) {
-  const files = new Map();
-  const models = LANGUAGES.map((language) => {
-    const path = join(tessdata(), `${language}.traineddata`);
-    const content = readFileSync(path);
-    const file = `${language}.traineddata`;
-    files.set(file, path);
-    return {
-      name: `tesseract-${language}`,
-      kind: 'ocr',
-      bytes: content.length,
-      sha256: createHash('sha256').update(content).digest('hex'),
-      urls: originUrl ? [`${originUrl}/${file}`] : [],
-      path: `tessdata/${file}`,
+/* What the origin serves: name → path. */
+export function originFiles() {
+    const dir = tessdata();
+    return new Map(LANGUAGES.map((l) => [`${l}.traineddata`, join(dir, `${l}.traineddata`)]));
+}
+
+/* The catalogue: one model per language. */
+export function catalogue(originUrl, files) {
+    return [...files].map(([file, path]) => {
+        const content = readFileSync(path);
+        return {
+            name: `tesseract-${file.split('.')[0]}`,
+            kind: 'ocr',
+            bytes: content.length,
+            sha256: createHash('sha256').update(content).digest('hex'),
+            urls: [`${originUrl}/${file}`],
+            path: `tessdata/${file}`,
+        };
+    });
+}
+
+/* ---------------------------------------------------------------- inputs */
+
+/* Page n: its language, and lines that no other page has in this order. */
+function pageText(n) {
+    const language = LANGUAGES[n % LANGUAGES.length];
+    const all = SENTENCES[language];
+    const step = [1, 5][n % 2]; // both prime to 6: all sentences come
+    const lines = Array.from({ length: LINES }, (_, i) => all[(n + i * step + Math.floor(i / 6)) % all.length]);
+    return { language, lines };
+}
+
+async function drawPage(path, lines) {
+    const draw = lines.flatMap((line, i) => ['-annotate', `+150+${150 + i * 58}`, line]);
+    await call('convert', ['-size', '1654x2339', 'xc:white', '-font', FONT, '-pointsize', '36',
+        '-fill', 'black', ...draw, '-colorspace', 'Gray', '-depth', '8', path]);
+}
+
+async function paintPicture(path, n) {
+    await call('convert', ['-seed', String(n), '-size', '320x240', 'plasma:tomato-steelblue', '-depth', '8', path]);
+}
+
+/* Four seconds, 100 frames. */
+async function shootClip(path) {
+    await call('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-f', 'lavfi',
+        '-i', 'testsrc2=size=1280x720:rate=25:duration=4', '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '30', path]);
+}
+
+/* Runs the tasks, as many at once as there are cores; results in order. */
+async function inParallel(tasks) {
+    const results = [];
+    let next = 0;
+    const lane = async () => {
+        while (next < tasks.length) {
+            const n = next++;
+            results[n] = await tasks[n]();
+        }
     };
-  });
-  return { models, files };
+    await Promise.all(cpus().map(lane));
+    return results;
 }
 
-/** A page is its text four times over. */
-const page = (language) => [0, 1, 2, 3].flatMap(() => TEXTS[language]);
+/* ---------------------------------------------------------------- jobs and their checks */
 
-const run = (program, args) => execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-const input = (path) => ({ base64: readFileSync(path).toString('base64') });
+const words = (text) => text.normalize('NFC').split(/\s+/).filter(Boolean).join(' ');
 
-function makePage(dir, language) {
-  const path = join(dir, `page-${language}.png`);
-  const draw = page(language).flatMap((line, i) => ['-annotate', `+200+${240 + i * 96}`, line]);
-  run('convert', ['-size', '2480x3508', 'xc:white', '-font', 'DejaVu-Sans', '-pointsize', '56', '-fill', 'black', ...draw, '-colors', '16', path]);
-  return path;
+async function clipJob(clip, width) {
+    return {
+        title: `clip to ${width} wide`,
+        request: {
+            service_required: 'transcode',
+            estimated_duration_s: GUESS_S.transcode,
+            payload: { width, inputs: { 'clip.mp4': clip } },
+        },
+        async check({ output, dir }) {
+            const path = join(dir, `clip-${width}.mp4`);
+            writeFileSync(path, await output('clip.mp4'));
+            const { stdout } = await call('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-count_frames',
+                '-show_entries', 'stream=codec_name,width,nb_read_frames', '-of', 'csv=p=0', path]);
+            const wanted = `h264,${width},100`;
+            return stdout.trim() === wanted ? null : `ffprobe says ${stdout.trim()} instead of ${wanted}`;
+        },
+    };
 }
 
-function makePicture(dir, n) {
-  const path = join(dir, `picture-${n}.png`);
-  run('convert', ['-size', '320x240', '-seed', String(n), 'plasma:tomato-steelblue', '-depth', '8', path]);
-  return path;
+async function pageJob(dir, n) {
+    const { language, lines } = pageText(n);
+    const path = join(dir, `page-${n}.png`);
+    await drawPage(path, lines);
+    return {
+        title: `page ${n + 1} (${language})`,
+        request: {
+            service_required: 'ocr',
+            estimated_duration_s: GUESS_S.ocr,
+            models: [`tesseract-${language}`],
+            payload: { language, inputs: { 'page.png': base64(path) } },
+        },
+        async check({ output }) {
+            const got = words((await output('page.txt')).toString('utf8'));
+            return got === words(lines.join(' ')) ? null : `the text that was read is not the one drawn: "${got.slice(0, 60)}…"`;
+        },
+    };
 }
 
-function makeClip(dir) {
-  const path = join(dir, 'clip.mp4');
-  run('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=960x540:rate=25:duration=8',
-    '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '30', path]);
-  return path;
-}
-
-const PNG_AT = { width: 16, height: 20 };
-
-async function checkImage(job, outputs) {
-  const png = await outputs('result.png');
-  const width = png.readUInt32BE(PNG_AT.width);
-  return width === job.expect.width ? null : `is ${width} wide instead of ${job.expect.width}`;
-}
-
-async function checkText(job, outputs, result) {
-  const words = (s) => s.normalize('NFC').split(/\s+/).filter(Boolean).join(' ');
-  const got = words(typeof result === 'string' ? result : result?.stdout ?? '');
-  return got === words(job.expect.text) ? null : `read "${got}"`;
-}
-
-async function checkClip(job, outputs, result, dir) {
-  const path = join(dir, 'transcoded.mp4');
-  writeFileSync(path, await outputs('clip.mp4'));
-  const probe = execFileSync('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=width,codec_name',
-    '-of', 'csv=p=0', path], { encoding: 'utf8' }).trim();
-  return probe === `h264,${job.expect.width}` ? null : `is ${probe}`;
-}
-
-/** The jobs, each { title, request, expect, check }. They carry a first guess of their duration; the broker learns the rest. */
-export function sampleJobs(dir) {
-  mkdirSync(dir, { recursive: true });
-  const jobs = [];
-  const clip = input(makeClip(dir));
-  for (const width of [480, 640]) {
-    jobs.push({
-      title: `transcode to ${width} wide`,
-      request: { service_required: 'transcode', estimated_duration_s: 8, payload: { width, inputs: { 'clip.mp4': clip } } },
-      expect: { width },
-      check: checkClip,
-    });
-  }
-  const pages = Object.fromEntries(LANGUAGES.map((l) => [l, input(makePage(dir, l))]));
-  for (const language of ['eng', 'deu', 'eng', 'fra', 'spa', 'deu', 'eng', 'spa', 'fra', 'eng']) {
-    jobs.push({
-      title: `read a page in ${language}`,
-      request: { service_required: 'ocr', estimated_duration_s: 2, models: [`tesseract-${language}`], payload: { language, inputs: { 'page.png': pages[language] } } },
-      expect: { text: page(language).join(' ') },
-      check: checkText,
-    });
-  }
-  for (let n = 0; n < 12; n++) {
+async function pictureJob(dir, n) {
     const width = 64 + 16 * n;
-    jobs.push({
-      title: `picture to ${width} wide`,
-      request: { service_required: 'image', estimated_duration_s: 0.2, payload: { size: `${width}x`, modulate: '100,130', inputs: { 'picture.png': input(makePicture(dir, n)) } } },
-      expect: { width },
-      check: checkImage,
-    });
-  }
-  return jobs;
+    const height = width * 3 / 4;
+    const path = join(dir, `picture-${n}.png`);
+    await paintPicture(path, n);
+    return {
+        title: `picture to ${width} wide`,
+        request: {
+            service_required: 'image',
+            estimated_duration_s: GUESS_S.image,
+            payload: { size: `${width}x${height}`, modulate: '100,130', inputs: { 'picture.png': base64(path) } },
+        },
+        async check({ output, result }) {
+            const png = await output('result.png');
+            const size = `${png.readUInt32BE(16)}x${png.readUInt32BE(20)}`; // of its IHDR
+            if (size !== `${width}x${height}`) return `is ${size} instead of ${width}x${height}`;
+            return result?.width === width ? null : `its result is ${JSON.stringify(result)}`;
+        },
+    };
+}
+
+/* The jobs: {title, request, check}. `check` gets {output, result, dir} (output(name): the bytes of an
+ * output file), and says what is wrong, or null. */
+export async function sampleJobs(dir) {
+    mkdirSync(dir, { recursive: true });
+    const clipPath = join(dir, 'clip.mp4');
+    await shootClip(clipPath);
+    const clip = base64(clipPath);
+    return inParallel([
+        ...CLIP_WIDTHS.map((width) => () => clipJob(clip, width)),
+        ...Array.from({ length: PAGES }, (_, n) => () => pageJob(dir, n)),
+        ...Array.from({ length: PICTURES }, (_, n) => () => pictureJob(dir, n)),
+    ]);
+}
+
+/* One job of each kind, as files for `emp submit --file`: {service: path}. */
+export async function sampleFiles(dir) {
+    mkdirSync(dir, { recursive: true });
+    const clipPath = join(dir, 'clip.mp4');
+    await shootClip(clipPath);
+    const jobs = [await pictureJob(dir, 0), await pageJob(dir, 1), await clipJob(base64(clipPath), 960)];
+    return Object.fromEntries(jobs.map(({ request }) => {
+        const path = join(dir, `${request.service_required}.json`);
+        writeFileSync(path, `${JSON.stringify(request)}\n`);
+        return [request.service_required, path];
+    }));
 }

@@ -1,47 +1,56 @@
-// The live table of the demo: redrawn in place on a terminal, a line per finished job elsewhere.
+/* The live table: jobs that have ended stay as lines; below them, on a terminal, those on machines are
+ * redrawn in place. Elsewhere there are the lines alone. */
+const COLUMNS = [
+    ['job', 20], ['status', 17], ['pool', 10], ['machine', 12], ['waited', 8], ['ran', 8], ['models', 16],
+];
 
 export const seconds = (s) => `${s.toFixed(1)} s`;
-export const megabytes = (b) => `${(b / 1e6).toFixed(1)} MB`;
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const HEAD = ['job', 'status', 'pool', 'machine', 'waited', 'ran', 'models'];
-const WIDTH = [24, 12, 10, 12, 8, 8, 18];
-const line = (cells) => cells.map((c, i) => String(c).padEnd(WIDTH[i]).slice(0, WIDTH[i])).join(' ').trimEnd();
-const between = (a, b) => (a && b ? seconds(Math.max(0, (Date.parse(b) - Date.parse(a)) / 1000)) : '');
+function line(cells) {
+    return cells.map((c, i) => String(c ?? '').slice(0, COLUMNS[i][1]).padEnd(COLUMNS[i][1])).join(' ').trimEnd();
+}
+
+function status(job) {
+    if (job.status === 'in_progress' && job.progress > 0) return `in_progress ${Math.floor(job.progress)} %`;
+    return job.status;
+}
+
+function models(job) {
+    if (!job.wantsModels || job.waited === null) return '';
+    return job.fetched > 0 ? `fetched ${megabytes(job.fetched)}` : 'found';
+}
 
 function cells(job) {
-  const s = job.seen;
-  const last = s?.attempts?.at(-1) ?? {};
-  const fetched = (s?.attempts ?? []).reduce((sum, a) => sum + (a.bytes_fetched ?? 0), 0);
-  let models = '';
-  if (job.request.models && last.started_at) models = fetched ? `fetched ${megabytes(fetched)}` : 'found';
-  return [job.title, s?.status ?? 'submitted', last.pool ?? '', last.machine_id ?? '', between(s?.created_at, last.started_at),
-    between(last.started_at, last.ended_at), models];
+    return [job.title, status(job), job.pool, job.machine, job.waited === null ? '' : seconds(job.waited),
+        job.ran === null ? '' : seconds(job.ran), models(job)];
 }
 
 export class Table {
-  constructor(count) {
-    this.live = process.stdout.isTTY && (process.stdout.rows ?? 0) > count + 4;
-    this.jobs = new Map();
-    this.drawn = 0;
-    if (!this.live) console.log(`\n${line(HEAD)}`);
-  }
+    constructor(out = process.stdout) {
+        this.out = out;
+        this.live = out.isTTY === true;
+        this.drawn = 0; // lines of the live part on the screen
+        this.out.write(`\n${line(COLUMNS.map(([name]) => name))}\n`);
+    }
 
-  update(job) {
-    const before = this.jobs.get(job);
-    this.jobs.set(job, job.seen.status);
-    if (this.live) this.draw();
-    else if (before !== job.seen.status &&
-      ['completed', 'failed', 'cancelled'].includes(job.seen.status)) console.log(line(cells(job)));
-  }
+    erase() {
+        if (this.drawn) this.out.write(`\x1b[${this.drawn}A\x1b[J`);
+        this.drawn = 0;
+    }
 
-  draw() {
-    const lines = [line(HEAD), ...[...this.jobs.keys()].map((j) => line(cells(j)))];
-    if (this.drawn) process.stdout.write(`\x1b[${this.drawn}A`);
-    process.stdout.write(lines.map((l) => `\x1b[2K${l}\n`).join(''));
-    this.drawn = lines.length;
-  }
-
-  end() {
-    if (this.live) this.draw();
-  }
+    /* Jobs that ended since the last call, those on machines now, how many still wait. */
+    show(ended, running, waiting) {
+        const lasting = ended.map((j) => `${line(cells(j))}\n`).join('');
+        if (!this.live) {
+            this.out.write(lasting);
+            return;
+        }
+        const width = Math.max((this.out.columns ?? 80) - 1, 20);
+        const lines = running.map((j) => line(cells(j)));
+        if (waiting) lines.push(`${waiting} more ${waiting === 1 ? 'waits' : 'wait'}`);
+        this.erase();
+        this.out.write(lasting + lines.map((l) => `\x1b[2m${l.slice(0, width)}\x1b[0m\n`).join(''));
+        this.drawn = lines.length;
+    }
 }

@@ -1,182 +1,198 @@
-// ./dev up: a broker, a model origin and six agents on this machine, and real work for them.
-//
-//   (nothing)      start, show what to try, keep running until Ctrl-C
-//   --once         submit the sample set, show it, check the outputs, end; exit 0 only if every job succeeded
-//   --json FILE    with --once: per job {job,pool,machine,status,waited_s,ran_s,bytes_fetched,outputs}
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/* ./dev up: a broker, a model origin and six agents on this machine, and real work for them.
+ *
+ *   (nothing)      start, show what to try, keep running until Ctrl-C
+ *   --once         submit the sample set, show it, check the outputs, end; status 0: every job succeeded
+ *   --json FILE    with --once: per job {job,pool,machine,status,waited_s,ran_s,bytes_fetched,outputs}
+ *
+ * `--once` beside a demo that runs already (of the same build) gives its jobs to that one. Such a demo
+ * is known by a note beside the program. $EMP is another program than build/emp; $EMP_DEMO_PATH are
+ * folders with other builds of convert, tesseract and ffmpeg than Debian's. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startFleet, stopAll } from './fleet.mjs';
+import { api } from './api.mjs';
+import { Fleet } from './fleet.mjs';
+import { runOnce } from './once.mjs';
 import { startOrigin } from './origin.mjs';
-import { catalogue, sampleJobs } from './samples.mjs';
-import { Table, megabytes } from './table.mjs';
+import { catalogue, originFiles, sampleFiles, sampleJobs } from './samples.mjs';
 
-const HELP = 'usage: ./dev up [--once] [--json FILE]';
-const EMP = process.env.EMP_BINARY ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'build', 'emp');
-const GIVE_UP_MS = 240_000;
+const HELP = 'usage: ./dev up [--once [--json FILE]]';
+const EMP = resolve(process.env.EMP ?? join(dirname(fileURLToPath(import.meta.url)), '../build/emp'));
+const NOTE = join(dirname(EMP), 'demo.json');
+const PORT = 3331; // if it is free
+const SCALE = 'scaled to short jobs: fast-lane below 0.5 s, standard below 5 s, heavy above';
+
+/* Programs of that name in /usr/local/bin may be anything. */
+process.env.PATH = `${process.env.EMP_DEMO_PATH ?? '/usr/bin'}:${process.env.PATH}`;
 
 function parseArgs(argv) {
-  const options = { once: false, json: null };
-  for (let i = 0; i < argv.length; i++) {
-    if (argv[i] === '--once') options.once = true;
-    else if (argv[i] === '--json' && argv[i + 1]) options.json = argv[++i];
-    else {
-      console.error(argv[i] === '--help' ? HELP : `unknown or incomplete option: ${argv[i]}\n${HELP}`);
-      process.exit(argv[i] === '--help' ? 0 : 2);
+    const options = { once: false, json: null };
+    for (let i = 0; i < argv.length; i++) {
+        if (argv[i] === '--once') options.once = true;
+        else if (argv[i] === '--json' && argv[i + 1]) options.json = resolve(argv[++i]);
+        else if (argv[i] === '--help' || argv[i] === '-h') return { help: true };
+        else return { wrong: `unknown or incomplete option: ${argv[i]}` };
     }
-  }
-  return options;
+    return options.json && !options.once ? { wrong: '--json goes with --once' } : options;
 }
 
-async function api(broker, path, init) {
-  const res = await fetch(broker + path, init);
-  const body = await res.json();
-  if (!res.ok) throw new Error(`${path}: ${body.error}`);
-  return body;
-}
+/* ---------------------------------------------------------------- the end, from outside */
 
-const portIsFree = (port) => new Promise((resolve) => {
-  const probe = createServer().once('error', () => resolve(false));
-  probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+/* Resolves with the name of the first signal; a second one ends everything at once. */
+const interrupted = { by: null, now: () => {} };
+interrupted.happened = new Promise((done) => {
+    const stop = (name) => {
+        if (interrupted.by) interrupted.now();
+        interrupted.by ??= name;
+        done(name);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(signal));
+    process.stdout.on('error', () => stop('SIGPIPE')); // nobody reads any more
 });
 
-async function submitAll(broker, jobs) {
-  const body = JSON.stringify({ jobs: jobs.map((j) => j.request) });
-  const answer = await api(broker, '/api/jobs/batch', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
-  answer.jobs.forEach((a, i) => {
-    if (!a.success) throw new Error(`${jobs[i].title}: ${a.error}`);
-    jobs[i].id = a.job_id;
-  });
-}
+/* ---------------------------------------------------------------- a demo that runs already */
 
-const ENDED = new Set(['completed', 'failed', 'cancelled']);
-
-/** Follows all jobs to their end; the table shows them as they go. */
-async function follow(broker, jobs, table) {
-  const deadline = Date.now() + GIVE_UP_MS;
-  const open = new Set(jobs);
-  while (open.size) {
-    if (Date.now() > deadline) throw new Error(`${open.size} jobs did not end within ${GIVE_UP_MS / 1000} s`);
-    for (const job of open) {
-      job.seen = (await api(broker, `/api/jobs/${job.id}`)).job;
-      if (ENDED.has(job.seen.status)) open.delete(job);
-      table.update(job);
+async function runningDemo() {
+    if (!existsSync(NOTE)) return null;
+    try {
+        const { pid, broker } = JSON.parse(readFileSync(NOTE, 'utf8'));
+        process.kill(pid, 0);
+        await api(broker, '/health');
+        return { pid, broker };
+    } catch {
+        rmSync(NOTE, { force: true }); // of one that was killed
+        return null;
     }
-    await new Promise((r) => setTimeout(r, 200));
-  }
 }
 
-const since = (from, to) => (from && to ? Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000) : 0);
+const portIsFree = (port) => new Promise((done) => {
+    const probe = createServer().once('error', () => done(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
+});
 
-/** One row of --json. */
-function row(job) {
-  const s = job.seen;
-  const last = s.attempts.at(-1) ?? {};
-  return {
-    job: job.id,
-    pool: last.pool ?? null,
-    machine: last.machine_id ?? null,
-    status: s.status,
-    waited_s: since(s.created_at, last.started_at),
-    ran_s: since(last.started_at, last.ended_at),
-    bytes_fetched: s.attempts.reduce((sum, a) => sum + (a.bytes_fetched ?? 0), 0),
-    outputs: (s.outputs ?? []).map((o) => o.name),
-  };
-}
+/* ---------------------------------------------------------------- a demo of our own */
 
-async function checkOutputs(broker, jobs, dir) {
-  let wrong = 0;
-  for (const job of jobs.filter((j) => j.seen.status === 'completed')) {
-    const output = async (name) => {
-      const res = await fetch(`${broker}/api/artifacts/${job.id}/${name}`);
-      if (!res.ok) throw new Error(`output ${name} of ${job.title}: HTTP ${res.status}`);
-      return Buffer.from(await res.arrayBuffer());
-    };
-    job.problem = await job.check(job, output, job.seen.result, dir).catch((e) => e.message);
-    if (job.problem) {
-      wrong++;
-      console.log(`  WRONG  ${job.title}: ${job.problem}`);
-    }
-  }
-  return wrong;
-}
+function invite(fleet, files) {
+    const emp = relative(process.cwd(), EMP);
+    const pids = [...fleet.processes.values()].map((p) => `${p.name} ${p.pid}`);
+    const elsewhere = fleet.url.endsWith(`:${PORT}`) ? '' : `  export EMP_BROKER=${fleet.url}\n`;
+    console.log(`
+emp runs at ${fleet.url}, with two agents in each of three pools,
+${SCALE}.
 
-/** Models that were brought to a machine and are no longer there. */
-async function countEvicted(broker, jobs) {
-  const { machines } = await api(broker, '/api/machines');
-  const holds = new Map(machines.map((m) => [m.machine_id, new Set((m.models ?? []).map((c) => c.name ?? c))]));
-  const used = new Set(jobs.flatMap((j) => (j.request.models ?? []).map((model) => `${row(j).machine} ${model}`)));
-  return [...used].filter((pair) => {
-    const [machine, model] = pair.split(' ');
-    return !holds.get(machine)?.has(model);
-  }).length;
-}
+Try, in another terminal:
 
-async function once(broker, dir, options) {
-  console.log('Making the inputs: a clip, pages in four languages, pictures …');
-  const jobs = sampleJobs(join(dir, 'inputs'));
-  const table = new Table(jobs.length);
-  await submitAll(broker, jobs);
-  await follow(broker, jobs, table);
-  table.end();
-  const wrong = await checkOutputs(broker, jobs, dir);
-  const rows = jobs.map(row);
-  const good = rows.filter((r) => r.status === 'completed').length - wrong;
-  const withModels = jobs.filter((j) => j.request.models);
-  const fetched = withModels.filter((j) => row(j).bytes_fetched > 0);
-  const evicted = await countEvicted(broker, jobs);
-  const pools = [...new Set(rows.map((r) => r.pool))].sort().join(', ');
-  console.log(`\n${good} of ${jobs.length} jobs succeeded, their outputs checked; pools at work: ${pools}.`);
-  console.log(`Models: ${fetched.length} times fetched (${megabytes(rows.reduce((s, r) => s + r.bytes_fetched, 0))}), ` +
-    `${withModels.length - fetched.length} times found, ${evicted} evicted.`);
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
-  return good === jobs.length;
-}
+${elsewhere}  ./dev up --once                  the sample set: pictures, pages to read, clips to transcode
+  ${emp} machines               who is there, and how busy
+  ${emp} models                 which models there are, and where copies stand
+  ${emp} jobs                   what has run
+  ${emp} explain JOB            why a job ran, or waits, where it does
+  curl -s ${fleet.url}/api/pools
 
-function invite(broker) {
-  console.log(`
-emp runs at ${broker}, with two agents in each of the pools fast-lane, standard and heavy.
-The demo's pools are scaled to its short jobs: fast-lane below 0.5 s, standard below 5 s, heavy above.
+Jobs of your own:
 
-Try, in another terminal (export EMP_BROKER=${broker}):
+  ${emp} submit --watch --file ${files.image}
+  ${emp} submit --watch --file ${files.ocr}
+  ${emp} submit --watch --file ${files.transcode}
 
-  build/emp machines                 who is there, and which models stand where
-  build/emp submit ocr --help        how to submit
-  build/emp jobs                     what has run
-  build/emp explain JOB              why a job ran, or waits, where it does
-  ./dev up --once                    the sample set: pictures, pages to read, clips to transcode
+Kill -9 what you like, while jobs run; none is lost, and the demo starts it again:
+
+  ${pids.slice(0, 4).join(', ')},
+  ${pids.slice(4).join(', ')}
 
 Ctrl-C ends everything.`);
 }
 
-async function main() {
-  const options = parseArgs(process.argv.slice(2));
-  const dir = mkdtempSync(join(tmpdir(), 'emp-demo-'));
-  const ended = new Promise((resolve) => ['SIGINT', 'SIGTERM'].forEach((s) => process.once(s, () => resolve('signal'))));
-  let origin;
-  let ok = false;
-  try {
-    origin = await startOrigin(catalogue().files);
-    const port = !options.once && await portIsFree(3331) ? 3331 : 0;
-    const { broker } = await startFleet(EMP, dir, port, catalogue(origin.url).models);
-    if (options.once) {
-      console.log(`emp runs at ${broker}: six agents in three pools (scaled to short jobs: fast-lane < 0.5 s, standard < 5 s, heavy above).`);
-      ok = (await Promise.race([once(broker, dir, options), ended])) === true;
-    } else {
-      invite(broker);
-      await ended;
-      ok = true;
-    }
-  } catch (e) {
-    console.error(`demo: ${e.message}`);
-  }
-  await stopAll();
-  origin?.close();
-  if (ok) rmSync(dir, { recursive: true, force: true });
-  else console.error(`demo: logs are kept in ${join(dir, 'logs')}`);
-  process.exit(ok ? 0 : 1);
+async function keepRunning(fleet, dir) {
+    const files = await sampleFiles(join(dir, 'samples'));
+    writeFileSync(NOTE, JSON.stringify({ pid: process.pid, broker: fleet.url }));
+    invite(fleet, files);
+    await Promise.race([interrupted.happened, fleet.failed]);
+    console.log('\nEnding …');
 }
 
-await main();
+async function samples(broker, dir, options) {
+    console.log('Making the inputs: clips, pages in five languages, pictures …');
+    const jobs = await sampleJobs(join(dir, 'inputs'));
+    return runOnce(broker, jobs, { json: options.json, dir, stopped: () => interrupted.by !== null });
+}
+
+/* Starts everything, does `work` with it, ends everything. Logs are kept when it did not go well. */
+async function withFleet(port, work) {
+    const dir = mkdtempSync(join(tmpdir(), 'emp-demo-'));
+    const fleet = new Fleet({ emp: EMP, dir, path: process.env.PATH, say: (text) => console.log(`demo: ${text}`) });
+    interrupted.now = () => {
+        fleet.kill();
+        process.exit(1);
+    };
+    let origin;
+    let good = false;
+    try {
+        const files = originFiles();
+        origin = await startOrigin(files);
+        await Promise.race([fleet.start(port, catalogue(origin.url, files)), interrupted.happened]);
+        good = !interrupted.by && await Promise.race([work(fleet, dir), fleet.failed]);
+    } finally {
+        await fleet.stop();
+        origin?.close();
+        if (good || interrupted.by) rmSync(dir, { recursive: true, force: true });
+        else console.error(`demo: the logs are in ${fleet.logs}`);
+    }
+    return good;
+}
+
+async function up() {
+    const running = await runningDemo();
+    if (running) {
+        console.error(`demo: runs already at ${running.broker} (process ${running.pid}); ./dev up --once gives it jobs`);
+        return false;
+    }
+    try {
+        return await withFleet(await portIsFree(PORT) ? PORT : 0, async (fleet, dir) => {
+            await keepRunning(fleet, dir);
+            return true;
+        });
+    } finally {
+        rmSync(NOTE, { force: true });
+    }
+}
+
+async function once(options) {
+    const running = await runningDemo();
+    if (!running) {
+        return withFleet(0, (fleet, dir) => {
+            console.log(`emp runs at ${fleet.url}: six agents in three pools,\n${SCALE}.`);
+            return samples(fleet.url, dir, options);
+        });
+    }
+    console.log(`The demo that runs at ${running.broker} gets the jobs.`);
+    const dir = mkdtempSync(join(tmpdir(), 'emp-demo-once-'));
+    try {
+        return await samples(running.broker, dir, options);
+    } finally {
+        rmSync(dir, { recursive: true, force: true });
+    }
+}
+
+async function main() {
+    const options = parseArgs(process.argv.slice(2));
+    if (options.help) {
+        console.log(HELP);
+        return 0;
+    }
+    if (options.wrong) {
+        console.error(`demo: ${options.wrong}\n${HELP}`);
+        return 2;
+    }
+    const good = await (options.once ? once(options) : up()).catch((e) => {
+        console.error(`demo: ${e.message}`);
+        return false;
+    });
+    if (options.once && interrupted.by) return 130;
+    return good ? 0 : 1;
+}
+
+process.exitCode = await main();
+process.exit();

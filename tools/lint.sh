@@ -37,7 +37,7 @@ lint_headers() {
 
 lint_scripts() {
     local f bad=0
-    for f in dev .ci/run tools/*.sh tests/lint/*.sh; do
+    for f in dev .ci/run demo/up tools/*.sh tests/lint/*.sh; do
         bash -n "$f" || bad=1
     done
     while read -r f; do

@@ -22,10 +22,9 @@ packages_test=(
 )
 packages_demo=(
     nodejs=node
-    imagemagick=convert
-    tesseract-ocr=tesseract tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-spa
-    tesseract-ocr-ita
-    ffmpeg=ffmpeg
+    imagemagick           # the package itself: the demo runs what stands in /usr/bin
+    tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-fra tesseract-ocr-spa tesseract-ocr-ita
+    ffmpeg
     fonts-dejavu-core     # the text in the demo's pictures
     ca-certificates
 )
