@@ -166,9 +166,10 @@ static ssize_t read_some(struct emp_ws *ws, void *buf, size_t len)
     }
     if (n < 0 && (errno == EAGAIN))
         return -1;
-    ws->broken = true;
-    if (n < 0)
+    if (n < 0) { // an orderly end of theirs leaves us our last word
+        ws->broken = true;
         keep_reason(ws, strerror(errno), strlen(strerror(errno)));
+    }
     return -2;
 }
 
@@ -291,8 +292,10 @@ static void set_poll(struct emp_ws *ws)
 static void drop_input(struct emp_ws *ws)
 {
     char waste[16384];
-    while (read_some(ws, waste, sizeof waste) > 0)
+    ssize_t n;
+    while ((n = read_some(ws, waste, sizeof waste)) > 0)
         ;
+    ws->dead |= n == -2;
 }
 
 static void linger(struct emp_ws *ws)
@@ -330,8 +333,7 @@ static void take_turn(struct emp_ws *ws)
         drop_input(ws);
     else if (!ws->dead && wslay_event_want_read(ws->wslay) && wslay_event_recv(ws->wslay) != 0)
         ws->dead = true;
-    if (!ws->dead || !ws->broken)
-        flush(ws);
+    flush(ws);
     settle(ws);
 }
 
