@@ -170,6 +170,8 @@ static ssize_t read_some(struct emp_ws *ws, void *buf, size_t len)
         ws->broken = true;
         keep_reason(ws, strerror(errno), strlen(strerror(errno)));
     }
+    if (ws->close_by_ms == 0 && !wslay_event_get_close_received(ws->wslay))
+        ws->code = EMP_WS_ABNORMAL; // wslay makes up a close frame now
     return -2;
 }
 
