@@ -4,9 +4,10 @@ import http from 'node:http';
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
 const ANSWER_MS = 30_000;
+const AWAY_MS = 20_000; // a broker that was killed is back by then
 
-/* {status, bytes}. A connection that the broker closed while it was idle is tried once more. */
-function send(url, method, body, again = true) {
+/* {status, bytes} */
+function send(url, method, body) {
     return new Promise((resolve, reject) => {
         const headers = body === undefined
             ? {}
@@ -18,31 +19,43 @@ function send(url, method, body, again = true) {
             res.on('end', () => resolve({ status: res.statusCode, bytes: Buffer.concat(chunks) }));
         });
         req.setTimeout(ANSWER_MS, () => req.destroy(new Error(`${method} ${url}: no answer`)));
-        req.on('error', (e) => {
-            if (again && req.reusedSocket) resolve(send(url, method, body, false));
-            else reject(e);
-        });
+        req.on('error', reject);
         req.end(body);
     });
 }
 
-/* The parsed answer of a JSON request; an Error with the broker's own words when it says no. */
-export async function api(broker, path, { method = 'GET', body } = {}) {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    const res = await send(broker + path, method, text);
+/* What asks only is asked again while the broker is away. */
+async function ask(url, awayMs = AWAY_MS) {
+    const end = Date.now() + awayMs;
+    for (;;) {
+        try {
+            return await send(url, 'GET');
+        } catch (e) {
+            if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(e.code) || Date.now() > end) throw e;
+            await new Promise((done) => setTimeout(done, 200));
+        }
+    }
+}
+
+/* The parsed answer of a JSON request: GET, or POST where there is a body. An Error with the broker's
+ * own words when it says no. */
+export async function api(broker, path, { body, awayMs } = {}) {
+    const res = await (body === undefined
+        ? ask(broker + path, awayMs)
+        : send(broker + path, 'POST', JSON.stringify(body)));
     let answer;
     try {
         answer = JSON.parse(res.bytes.toString('utf8'));
     } catch {
-        throw new Error(`${method} ${path}: HTTP ${res.status}, and no JSON`);
+        throw new Error(`${path}: HTTP ${res.status}, and no JSON`);
     }
-    if (res.status >= 300) throw new Error(`${method} ${path}: ${answer.error}`);
+    if (res.status >= 300) throw new Error(`${path}: ${answer.error}`);
     return answer;
 }
 
 /* The bytes of an output file. */
 export async function artifact(broker, url) {
-    const res = await send(broker + url, 'GET');
-    if (res.status !== 200) throw new Error(`GET ${url}: HTTP ${res.status}`);
+    const res = await ask(broker + url);
+    if (res.status !== 200) throw new Error(`${url}: HTTP ${res.status}`);
     return res.bytes;
 }

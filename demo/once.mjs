@@ -29,7 +29,7 @@ function digest(job, view) {
 
 async function submit(broker, jobs) {
     const body = { jobs: jobs.map((j) => j.request) };
-    const answer = await api(broker, '/api/jobs/batch', { method: 'POST', body });
+    const answer = await api(broker, '/api/jobs/batch', { body });
     answer.jobs.forEach((a, i) => {
         if (!a.success) throw new Error(`${jobs[i].title} was refused: ${a.error}`);
         Object.assign(jobs[i], { id: a.job_id, status: 'pending' });

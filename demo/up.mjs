@@ -59,7 +59,7 @@ async function runningDemo() {
     try {
         const { pid, broker } = JSON.parse(readFileSync(NOTE, 'utf8'));
         process.kill(pid, 0);
-        await api(broker, '/health');
+        await api(broker, '/health', { awayMs: 0 });
         return { pid, broker };
     } catch {
         rmSync(NOTE, { force: true }); // of one that was killed
