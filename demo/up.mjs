@@ -77,32 +77,37 @@ const portIsFree = (port) => new Promise((done) => {
 function invite(fleet, files) {
     const emp = relative(process.cwd(), EMP);
     const pids = [...fleet.processes.values()].map((p) => `${p.name} ${p.pid}`);
-    const elsewhere = fleet.url.endsWith(`:${PORT}`) ? '' : `  export EMP_BROKER=${fleet.url}\n`;
-    console.log(`
-emp runs at ${fleet.url}, with two agents in each of three pools,
-${SCALE}.
-
-Try, in another terminal:
-
-${elsewhere}  ./dev up --once                  the sample set: pictures, pages to read, clips to transcode
-  ${emp} machines               who is there, and how busy
-  ${emp} models                 which models there are, and where copies stand
-  ${emp} jobs                   what has run
-  ${emp} explain JOB            why a job ran, or waits, where it does
-  curl -s ${fleet.url}/api/pools
-
-Jobs of your own:
-
-  ${emp} submit --watch --file ${files.image}
-  ${emp} submit --watch --file ${files.ocr}
-  ${emp} submit --watch --file ${files.transcode}
-
-Kill -9 what you like, while jobs run; none is lost, and the demo starts it again:
-
-  ${pids.slice(0, 4).join(', ')},
-  ${pids.slice(4).join(', ')}
-
-Ctrl-C ends everything.`);
+    const tries = [
+        ['./dev up --once', 'the sample set: pictures, pages to read, clips to transcode'],
+        [`${emp} machines`, 'who is there, and how busy'],
+        [`${emp} models`, 'which models there are, and where copies stand'],
+        [`${emp} pools`, 'what belongs into them'],
+        [`${emp} jobs`, 'what has run'],
+        [`${emp} explain JOB`, 'why a job ran, or waits, where it does'],
+    ];
+    const width = Math.max(...tries.map(([command]) => command.length)) + 3;
+    const lines = [
+        '',
+        `emp runs at ${fleet.url}, with two agents in each of three pools,`,
+        `${SCALE}.`,
+        '',
+        'Try, in another terminal:',
+        '',
+        ...(fleet.url.endsWith(`:${PORT}`) ? [] : [`  export EMP_BROKER=${fleet.url}`]),
+        ...tries.map(([command, what]) => `  ${command.padEnd(width)}${what}`),
+        '',
+        'Jobs of your own:',
+        '',
+        ...Object.values(files).map((file) => `  ${emp} submit --watch --file ${file}`),
+        '',
+        'Kill -9 what you like, while jobs run; none is lost, and the demo starts it again:',
+        '',
+        `  ${pids.slice(0, 4).join(', ')},`,
+        `  ${pids.slice(4).join(', ')}`,
+        '',
+        'Ctrl-C ends everything.',
+    ];
+    console.log(lines.join('\n'));
 }
 
 async function keepRunning(fleet, dir) {

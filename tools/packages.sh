@@ -90,7 +90,7 @@ need() {
         echo "dev: neither root nor sudo; let somebody install: ${missing[*]}" >&2
         exit 1
     fi
-    echo "dev: installing Debian packages, needed to $* : ${missing[*]}" >&2
+    echo "dev: installing Debian packages (for: $*): ${missing[*]}" >&2
     if ! install_packages "${missing[@]}"; then
         echo "dev: the installation failed; what is missing: ${missing[*]}" >&2
         exit 1
