@@ -4,12 +4,14 @@
  *
  * The program under test is $EMP, else build/emp. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { answerFaults, faults, schema } from './openapi.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const emp = process.env.EMP ?? path.join(root, 'build/emp');
@@ -22,6 +24,9 @@ const WAIT_MS = 30_000 * slow;
 
 export const tick = (ms = 15) => new Promise((done) => setTimeout(done, ms));
 
+/* Waiting any longer is of no use. */
+class Fatal extends Error {}
+
 /* Asks until `check` returns something true, and returns that; fails with `what` after a generous while. */
 export async function until(check, what, limitMs = WAIT_MS) {
     const end = Date.now() + limitMs;
@@ -32,6 +37,7 @@ export async function until(check, what, limitMs = WAIT_MS) {
             if (value) return value;
             last = value;
         } catch (e) {
+            if (e instanceof Fatal) throw e;
             last = e;
         }
         await tick();
@@ -53,23 +59,28 @@ export function random(seed) {
 
 /* ---------------------------------------------------------------- processes */
 
+const OUTPUT_KEPT = 4_000_000; // characters
 const living = new Set();
 process.on('exit', () => {
     for (const p of living) p.kill('SIGKILL');
 });
 
 class Process {
-    constructor(name, args, env) {
+    constructor(name, args, env, wrap = []) {
         this.name = name;
         this.output = '';
-        this.child = spawn(emp, args, { env: { ...cleanEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+        this.stdout = '';
+        this.stderr = '';
+        const [program, ...words] = [...wrap, emp, ...args];
+        this.child = spawn(program, words, { env: { ...cleanEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
         this.pid = this.child.pid;
         living.add(this.child);
-        const take = (chunk) => {
-            this.output = (this.output + chunk).slice(-200_000);
+        const take = (stream) => (chunk) => {
+            this.output = (this.output + chunk).slice(-OUTPUT_KEPT);
+            this[stream] = (this[stream] + chunk).slice(-OUTPUT_KEPT);
         };
-        this.child.stdout.setEncoding('utf8').on('data', take);
-        this.child.stderr.setEncoding('utf8').on('data', take);
+        this.child.stdout.setEncoding('utf8').on('data', take('stdout'));
+        this.child.stderr.setEncoding('utf8').on('data', take('stderr'));
         this.ended = new Promise((done) => {
             this.child.on('close', (code, signal) => {
                 living.delete(this.child);
@@ -93,7 +104,6 @@ class Process {
         }, `${pattern} from ${this.name}\n${this.output}`);
     }
 }
-class Fatal extends Error {}
 
 function cleanEnv() {
     const env = { ...process.env };
@@ -118,9 +128,15 @@ export class World {
         writeFileSync(p, typeof content === 'string' || Buffer.isBuffer(content) ? content : JSON.stringify(content, null, 1));
         return p;
     }
-    start(name, args, env) {
-        const p = new Process(name, args, env);
+    start(name, args, env, wrap) {
+        const p = new Process(name, args, env, wrap);
         this.processes.push(p);
+        return p;
+    }
+    /* One run of `emp` to its end: {status, stdout, stderr}. */
+    async run(args, env) {
+        const p = this.start(`emp ${args[0]}`, args, env);
+        await p.ended;
         return p;
     }
     async broker(options = {}) {
@@ -131,8 +147,16 @@ export class World {
     agent(broker, options = {}) {
         return new Agent(this, broker, options);
     }
+    origin() {
+        return new Origin(this).start();
+    }
     later(fn) {
         this.cleanups.push(fn);
+    }
+    /* A part of this world with names of its own, for tests that need several brokers; it ends with the whole. */
+    part() {
+        const prefix = `part-${this.count++}-`;
+        return Object.assign(Object.create(this), { path: (name, ...names) => this.path(prefix + name, ...names) });
     }
     async end() {
         for (const p of this.processes) if (p.alive) await p.kill('SIGKILL');
@@ -157,14 +181,14 @@ export function within(fn) {
 }
 
 export class Broker {
-    constructor(world, { config, args = [], env = {}, data = 'broker', listen = '127.0.0.1:0', key } = {}) {
-        Object.assign(this, { world, config, args, env, key, listen });
+    constructor(world, { config, args = [], env = {}, data = 'broker', listen = '127.0.0.1:0', key, wrap } = {}) {
+        Object.assign(this, { world, config, args, env, key, listen, wrap });
         this.data = world.path(data);
     }
     async start() {
         const args = ['serve', '--listen', this.port ? `127.0.0.1:${this.port}` : this.listen, '--data', this.data, ...this.args];
         if (this.config !== undefined) args.push('--config', this.world.file(`broker-${this.world.count++}.yaml`, this.config));
-        this.process = this.world.start('broker', args, this.env);
+        this.process = this.world.start('broker', args, this.env, this.wrap);
         const m = await this.process.line(/emp: listening on (http:\/\/\S+:(\d+))/);
         this.url = m[1];
         this.port = Number(m[2]);
@@ -184,7 +208,7 @@ export class Broker {
         return this.start();
     }
 
-    /* One request: {status, headers, body (parsed JSON where it is JSON), text}. */
+    /* One request: {status, headers, body (parsed JSON where it is JSON), text}. Every answer is held against docs/openapi.yaml. */
     async request(method, target, body, headers = {}) {
         const auth = this.key ? { authorization: `Bearer ${this.key}` } : {};
         const isRaw = typeof body === 'string' || body instanceof Uint8Array;
@@ -194,6 +218,9 @@ export class Broker {
             headers: { ...auth, ...(body !== undefined ? { 'content-type': 'application/json' } : {}), ...headers },
             body: body === undefined || isRaw ? body : JSON.stringify(body),
         });
+        const broken = answerFaults(method, target, answer);
+        if (broken.length > 0)
+            throw new Fatal(`${method} ${target} → ${answer.status} is not as docs/openapi.yaml says: ${broken.slice(0, 5).join('; ')}\n${answer.text.slice(0, 2000)}`);
         return answer;
     }
     get(target, headers) {
@@ -242,8 +269,8 @@ export class Broker {
 }
 
 export class Agent {
-    constructor(world, broker, { pool = 'fast-lane', slots = 1, connector = 'simulation', args = [], env = {}, config, name, token } = {}) {
-        Object.assign(this, { world, broker, pool, slots, connector, args, env, config, token });
+    constructor(world, broker, { pool = 'fast-lane', slots = 1, connector = 'simulation', args = [], env = {}, config, name, token, wrap } = {}) {
+        Object.assign(this, { world, broker, pool, slots, connector, args, env, config, token, wrap });
         this.name = name ?? `agent-${world.count++}`;
         this.data = world.path(this.name);
     }
@@ -255,16 +282,16 @@ export class Agent {
         this.process = this.world.start(this.name, [...args, ...this.args], {
             ...(this.token ? { EMP_AGENT_TOKEN: this.token } : {}),
             ...this.env,
-        });
+        }, this.wrap);
         return this;
     }
     /* Starts, and waits until the broker counts it as connected. */
     async start() {
-        const before = new Set((await this.broker.machines()).filter((m) => m.state === 'connected').map((m) => m.boot_id));
+        const before = new Set((await this.broker.machines()).filter((m) => m.status === 'connected').map((m) => m.boot_id));
         this.launch();
         const machine = await until(async () => {
             if (!this.process.alive) throw new Error(`${this.name} ended with ${this.process.status}:\n${this.process.output}`);
-            return (await this.broker.machines()).find((m) => m.state === 'connected' && !before.has(m.boot_id));
+            return (await this.broker.machines()).find((m) => m.status === 'connected' && !before.has(m.boot_id));
         }, `${this.name} to be connected`);
         this.id = machine.machine_id;
         return this;
@@ -281,6 +308,93 @@ export class Agent {
     async restart() {
         if (this.process.alive) await this.stop();
         return this.start();
+    }
+}
+
+/* ---------------------------------------------------------------- small disks */
+
+/* A disk of its own for one process: a tmpfs in a mount namespace. `wrap` goes to a broker or an agent; `inside(process, path)` is the
+ * path as seen from here. undefined where neither root nor user namespaces are to be had. */
+export async function smallDisk(world, name, kilobytes) {
+    const dir = world.path(name);
+    mkdirSync(dir);
+    const script = 'mount -t tmpfs -o size="$1"k none "$2" && shift 2 && exec "$@"';
+    const wrap = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, 'sh', String(kilobytes), dir];
+    const probe = spawn(wrap[0], [...wrap.slice(1), 'true'], { stdio: 'ignore' });
+    const status = await new Promise((done) => probe.on('close', done).on('error', () => done(-1)));
+    return status === 0 ? { dir, wrap, inside: (p, ...names) => path.join(`/proc/${p.pid}/root`, dir, ...names) } : undefined;
+}
+
+/* Is this process still there? A zombie is not. */
+export function processLives(pid) {
+    try {
+        return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+        return false;
+    }
+}
+
+/* ---------------------------------------------------------------- models */
+
+/* A model's content, made from its name, with the catalogue's entry for it. */
+export function model(name, bytes, urls, more = {}) {
+    const content = Buffer.alloc(bytes);
+    const rand = random([...name].reduce((h, c) => (Math.imul(h, 31) + c.charCodeAt(0)) | 0, bytes));
+    for (let i = 0; i + 4 <= bytes; i += 4) content.writeUInt32LE(Math.floor(rand() * 4294967296), i);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    return { content, sha256, entry: { name, bytes, sha256, urls, ...more } };
+}
+
+/* An HTTP origin of models whose behaviour each test decides: `serve(req, res, content, range)` answers one request; the default does
+ * it well. requests: [{path, range, status}]. */
+export class Origin {
+    constructor(world) {
+        this.files = new Map();
+        this.requests = [];
+        this.sockets = new Set();
+        this.server = http.createServer((req, res) => this.answer(req, res));
+        this.server.on('connection', (s) => {
+            this.sockets.add(s);
+            s.on('close', () => this.sockets.delete(s)).on('error', () => {});
+        });
+        world.later(() => this.close());
+    }
+    async start() {
+        await new Promise((done) => this.server.listen(0, '127.0.0.1', done));
+        this.url = `http://127.0.0.1:${this.server.address().port}`;
+        return this;
+    }
+    close() {
+        for (const s of this.sockets) s.destroy();
+        return new Promise((done) => this.server.close(done));
+    }
+    /* Publishes a model; `serve` is this file's behaviour. Returns its catalogue entry. */
+    add(name, bytes, serve = Origin.well, more = {}) {
+        const m = model(name, bytes, [`${this.url}/${name}`], more);
+        this.files.set(`/${name}`, { content: m.content, serve });
+        return m.entry;
+    }
+    count(name) {
+        return this.requests.filter((r) => r.path === `/${name}`).length;
+    }
+    answer(req, res) {
+        const range = /^bytes=(\d+)-$/.exec(req.headers.range ?? '');
+        const request = { path: req.url, range: range ? Number(range[1]) : undefined, headers: req.headers };
+        this.requests.push(request);
+        res.on('error', () => {});
+        const file = this.files.get(req.url);
+        if (!file) res.writeHead(404).end('no such file');
+        else file.serve(req, res, file.content, request.range ?? 0, this.count(req.url.slice(1)));
+    }
+    /* From `from` on, with the headers that resuming needs. */
+    static head(res, content, from) {
+        const headers = { 'content-length': content.length - from, 'accept-ranges': 'bytes', etag: '"1"' };
+        if (from > 0) res.writeHead(206, { ...headers, 'content-range': `bytes ${from}-${content.length - 1}/${content.length}` });
+        else res.writeHead(200, headers);
+    }
+    static well(req, res, content, from) {
+        Origin.head(res, content, from);
+        res.end(content.subarray(from));
     }
 }
 
@@ -349,7 +463,11 @@ export async function* sse(broker, target, { signal } = {}) {
                 if (line.startsWith('data: ')) event.data += line.slice(6);
                 if (line.startsWith(':')) event.comment = line.slice(1).trim();
             }
-            if (event.data) event.data = JSON.parse(event.data);
+            if (event.data) {
+                event.data = JSON.parse(event.data);
+                const broken = faults(event.data, schema('JobEvent'));
+                if (broken.length > 0) throw new Fatal(`an event is not as docs/openapi.yaml says: ${broken.join('; ')}`);
+            }
             yield event;
         }
     }
