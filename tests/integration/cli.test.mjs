@@ -140,11 +140,10 @@ describe('commands', { concurrency: 4 }, () => {
     }));
 
     it('no broker there, a broker that is none, a wrong address', limits, within(async (w) => {
-        for (const [url, status] of [['http://127.0.0.1:9', 69], ['ftp://x', 2], ['nonsense', undefined]]) {
+        for (const [url, status, text] of [['http://127.0.0.1:9', 69, /127\.0\.0\.1.*9/], ['ftp://x', 2, /ftp:\/\/x/], ['http://no.such.host.invalid', 69, /no\.such\.host/]]) {
             const p = await w.run(['jobs', '--broker', url]);
-            assert.notEqual(p.status, 0);
-            if (status) assert.equal(p.status, status, p.output);
-            assert.match(p.stderr, new RegExp(url.replace(/^\w+:\/\//, '').replace(/[.]/g, '\\.')));
+            assert.equal(p.status, status, p.output);
+            assert.match(p.stderr, text);
         }
         assert.notEqual((await w.run(['jobs', '--broker'])).status, 0);
     }));
