@@ -26,9 +26,9 @@ struct emp_agent_link {
     struct emp_broker *broker;
     struct emp_ws *ws;
     emp_link number;
-    uint32_t place;     /* in the slab */
-    bool greeted;       /* HELLO has come */
-    bool gone;          /* told the core that it has closed */
+    uint32_t place; /* in the slab */
+    bool greeted;   /* HELLO has come */
+    bool gone;      /* told the core that it has closed */
     emp_mono_ms opened_at;
     struct held *held, **held_end;
 };
@@ -40,7 +40,7 @@ struct load {
     struct emp_batch *batch; /* a reference: the message's strings live there */
     struct emp_message message;
     emp_link link;
-    struct held *held;       /* of the link, if it is still there */
+    struct held *held; /* of the link, if it is still there */
     struct emp_arena arena;
     struct emp_error err;
     int code;
@@ -50,7 +50,8 @@ static struct emp_agent_link *find(struct emp_broker *b, emp_link number)
 {
     uint32_t place;
 
-    return emp_map_get(&b->agents.by_link, number, &place) ? emp_slab_at(&b->agents.slab, place) : NULL;
+    return emp_map_get(&b->agents.by_link, number, &place) ? emp_slab_at(&b->agents.slab, place)
+                                                           : NULL;
 }
 
 /* ------------------------------------------------------------------ opening and closing */
@@ -68,7 +69,8 @@ static void tell_gone(struct emp_agent_link *l)
         return;
     l->gone = true;
     if (l->greeted && !l->broker->loop.ended)
-        emp_loop_step(l->broker, &(struct emp_event){.kind = EMP_EVENT_LINK_CLOSED, .link = l->number});
+        emp_loop_step(l->broker,
+                      &(struct emp_event){.kind = EMP_EVENT_LINK_CLOSED, .link = l->number});
 }
 
 static void on_close(void *ctx, struct emp_ws *ws, int code, const char *reason)
@@ -114,9 +116,10 @@ static void refuse(struct emp_agent_link *l, const struct emp_error *err)
 static void hello_check(uv_timer_t *t)
 {
     struct emp_broker *b = t->data;
-    emp_mono_ms now = emp_clock_mono_ms();
+    emp_mono_ms now = emp_mono_now();
 
-    for (struct emp_agent_link *l = b->agents.links; l && now - l->opened_at < EMP_AGENTS_HELLO_MS + 2 * HELLO_CHECK_MS; l = l->next) {
+    for (struct emp_agent_link *l = b->agents.links;
+         l && now - l->opened_at < EMP_AGENTS_HELLO_MS + 2 * HELLO_CHECK_MS; l = l->next) {
         struct emp_error err;
         if (l->greeted || l->gone || now - l->opened_at < EMP_AGENTS_HELLO_MS)
             continue;
@@ -136,7 +139,8 @@ static void on_event(struct emp_agent_link *l, struct emp_message *m)
         struct emp_buf text;
         emp_buf_init(&text, EMP_MESSAGE_BYTES_MAX * 2u);
         emp_result_blob_write(&text, &m->finished);
-        struct emp_blob *blob = text.failed ? NULL : emp_blob_new((struct emp_str){text.data, (uint32_t)text.len});
+        struct emp_blob *blob =
+            text.failed ? NULL : emp_blob_new((struct emp_str){text.data, (uint32_t)text.len});
         emp_buf_release(&text);
         if (!blob)
             abort(); /* no memory: the store has everything */
@@ -159,7 +163,8 @@ static void on_message(void *ctx, struct emp_ws *ws, const char *data, size_t le
     emp_arena_reset(&all->scratch);
     int r = emp_message_decode(&all->scratch, data, len, 'A', &m, &err);
     if (r == 0 && !l->greeted && m.kind != EMP_MESSAGE_HELLO)
-        r = emp_fail(&err, EMP_E_PROTOCOL, "type", "the first message is hello, not %s", emp_message_word(m.kind));
+        r = emp_fail(&err, EMP_E_PROTOCOL, "type", "the first message is hello, not %s",
+                     emp_message_word(m.kind));
     if (r < 0) {
         refuse(l, &err);
         return;
@@ -183,7 +188,7 @@ void emp_agents_adopt(struct emp_broker *b, int fd, const void *extra, size_t ex
     l->broker = b;
     l->place = place;
     l->number = ++all->last;
-    l->opened_at = emp_clock_mono_ms();
+    l->opened_at = emp_mono_now();
     l->held_end = &l->held;
 
     struct emp_settings_lease lease = b->o.settings->lease;
@@ -278,7 +283,8 @@ static void load_done(uv_work_t *w, int status)
         load->held->ready = true;
         if (!encoded) {
             /* The agent will come back, and the core sees then that it does not have the job. */
-            emp_log_error("the payload of job %llu cannot be read: %s", (unsigned long long)load->message.assign.job,
+            emp_log_error("the payload of job %llu cannot be read: %s",
+                          (unsigned long long)load->message.assign.job,
                           load->err.text[0] ? load->err.text : "its submission is damaged");
             emp_buf_clear(&load->held->text);
             emp_buf_addz(&load->held->text, "the broker cannot read a job's payload");
@@ -290,7 +296,8 @@ static void load_done(uv_work_t *w, int status)
 }
 
 /* ASSIGN of a job that is not in the cache. */
-static void load_begin(struct emp_broker *b, struct emp_batch *batch, struct emp_agent_link *l, const struct emp_message *m)
+static void load_begin(struct emp_broker *b, struct emp_batch *batch, struct emp_agent_link *l,
+                       const struct emp_message *m)
 {
     struct load *load = calloc(1, sizeof *load);
 
@@ -314,8 +321,8 @@ static void send_encoded(struct emp_agent_link *l, const struct emp_message *m)
 
     emp_buf_clear(out);
     if (!emp_message_encode(m, out)) {
-        emp_log_error("a message %s to link %llu is too large to be sent", emp_message_word(m->kind),
-                      (unsigned long long)l->number);
+        emp_log_error("a message %s to link %llu is too large to be sent",
+                      emp_message_word(m->kind), (unsigned long long)l->number);
         emp_buf_release(out);
         emp_buf_init(out, OUT_BYTES_MAX);
         return;
@@ -329,7 +336,8 @@ static void send_encoded(struct emp_agent_link *l, const struct emp_message *m)
     h->ready = true;
 }
 
-static void send_assign(struct emp_broker *b, struct emp_batch *batch, struct emp_agent_link *l, struct emp_message *m)
+static void send_assign(struct emp_broker *b, struct emp_batch *batch, struct emp_agent_link *l,
+                        struct emp_message *m)
 {
     char id[EMP_JOB_ID_TEXT];
 
@@ -346,7 +354,8 @@ static void send_assign(struct emp_broker *b, struct emp_batch *batch, struct em
     emp_blob_unref(blob);
 }
 
-void emp_agents_send(struct emp_broker *b, struct emp_batch *batch, emp_link link, const struct emp_message *m)
+void emp_agents_send(struct emp_broker *b, struct emp_batch *batch, emp_link link,
+                     const struct emp_message *m)
 {
     struct emp_agent_link *l = find(b, link);
 

@@ -29,7 +29,8 @@ void emp_answer_headers(const struct emp_peer *p, struct emp_http_header *out, s
 {
     static const struct emp_http_header always[] = {
         {"Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS, HEAD"},
-        {"Access-Control-Allow-Headers", "Content-Type, Authorization, X-Requested-With, Accept, Origin, Idempotency-Key"},
+        {"Access-Control-Allow-Headers",
+         "Content-Type, Authorization, X-Requested-With, Accept, Origin, Idempotency-Key"},
         {"Access-Control-Allow-Credentials", "true"},
         {"Access-Control-Max-Age", "86400"},
     };
@@ -44,10 +45,12 @@ void emp_answer_headers(const struct emp_peer *p, struct emp_http_header *out, s
 
 void emp_answer_count(struct emp_broker *b, unsigned status)
 {
-    atomic_fetch_add_explicit(&b->requests[status / 100 < 6 ? status / 100 : 5], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->requests[status / 100 < 6 ? status / 100 : 5], 1,
+                              memory_order_relaxed);
 }
 
-void emp_answer_text(const struct emp_peer *p, unsigned status, const char *type, struct emp_buf *body)
+void emp_answer_text(const struct emp_peer *p, unsigned status, const char *type,
+                     struct emp_buf *body)
 {
     struct emp_http_header headers[EMP_ANSWER_HEADERS];
     size_t count = 0;
@@ -55,7 +58,8 @@ void emp_answer_text(const struct emp_peer *p, unsigned status, const char *type
     if (body->failed) {
         struct emp_error err;
         emp_buf_release(body);
-        emp_fail(&err, EMP_E_INTERNAL, NULL, "the answer is larger than %zu bytes: ask for less", body->max);
+        emp_fail(&err, EMP_E_INTERNAL, NULL, "the answer is larger than %zu bytes: ask for less",
+                 body->max);
         emp_answer_error(p, &err);
         return;
     }
@@ -70,8 +74,8 @@ void emp_answer_json(const struct emp_peer *p, unsigned status, struct emp_buf *
     emp_answer_text(p, status, "application/json; charset=utf-8", body);
 }
 
-void emp_answer_error_with(const struct emp_peer *p, const struct emp_error *err, int64_t retry_after_ms, const char *name,
-                           const char *value)
+void emp_answer_error_with(const struct emp_peer *p, const struct emp_error *err,
+                           int64_t retry_after_ms, const char *name, const char *value)
 {
     struct emp_http_header headers[EMP_ANSWER_HEADERS + 2];
     size_t count = 0;
@@ -82,16 +86,18 @@ void emp_answer_error_with(const struct emp_peer *p, const struct emp_error *err
 
     emp_answer_headers(p, headers, &count);
     if (status == 503 || status == 507) {
-        snprintf(after, sizeof after, "%lld", (long long)(retry_after_ms > 0 ? (retry_after_ms + 999) / 1000 : 1));
+        snprintf(after, sizeof after, "%lld",
+                 (long long)(retry_after_ms > 0 ? (retry_after_ms + 999) / 1000 : 1));
         headers[count++] = (struct emp_http_header){"Retry-After", after};
     }
     if (name)
         headers[count++] = (struct emp_http_header){name, value};
     emp_buf_init(&body, ERROR_BYTES_MAX);
     emp_writer_init(&w, &body);
-    emp_view_error(&w, NULL, err, emp_clock_wall_ms());
+    emp_view_error(&w, NULL, err, emp_wall_now());
     emp_answer_count(p->broker, (unsigned)status);
-    emp_http_respond_take(p->http, (unsigned)status, "application/json; charset=utf-8", body.data, body.len, headers, count);
+    emp_http_respond_take(p->http, (unsigned)status, "application/json; charset=utf-8", body.data,
+                          body.len, headers, count);
 }
 
 void emp_answer_error(const struct emp_peer *p, const struct emp_error *err)

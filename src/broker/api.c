@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 static const struct emp_route routes[] = {
-#define EMP_ROUTE(method, path, who, body, writes, handler)                                                                     \
+#define EMP_ROUTE(method, path, who, body, writes, handler) \
     {EMP_HTTP_##method, path, EMP_AUTH_##who, EMP_BODY_##body, writes, handler},
 #include "broker/routes.def"
 };
@@ -33,7 +33,10 @@ static void allowed(struct emp_http_request *req, char *out, size_t bytes)
     static const struct {
         enum emp_http_method method;
         const char *words;
-    } words[] = {{EMP_HTTP_GET, "GET, HEAD"}, {EMP_HTTP_POST, "POST"}, {EMP_HTTP_PUT, "PUT"}, {EMP_HTTP_DELETE, "DELETE"}};
+    } words[] = {{EMP_HTTP_GET, "GET, HEAD"},
+                 {EMP_HTTP_POST, "POST"},
+                 {EMP_HTTP_PUT, "PUT"},
+                 {EMP_HTTP_DELETE, "DELETE"}};
     size_t len = 0;
 
     out[0] = '\0';
@@ -42,7 +45,8 @@ static void allowed(struct emp_http_request *req, char *out, size_t bytes)
         for (size_t i = 0; i < ROUTE_COUNT; i++)
             has |= routes[i].method == words[m].method && emp_http_match(req, routes[i].path, NULL);
         if (has)
-            len += (size_t)snprintf(out + len, bytes - len, "%s%s", len ? ", " : "", words[m].words);
+            len +=
+                (size_t)snprintf(out + len, bytes - len, "%s%s", len ? ", " : "", words[m].words);
     }
 }
 
@@ -55,8 +59,8 @@ static void refuse_unknown(const struct emp_peer *p)
 
     allowed(p->http, methods, sizeof methods);
     if (methods[0]) {
-        emp_fail(&err, EMP_E_METHOD, NULL, "%.*s has no method %s, only %s", shown, path.len ? path.ptr : "",
-                 emp_http_method_name(p->http), methods);
+        emp_fail(&err, EMP_E_METHOD, NULL, "%.*s has no method %s, only %s", shown,
+                 path.len ? path.ptr : "", emp_http_method_name(p->http), methods);
         emp_answer_error_with(p, &err, 0, "Allow", methods);
         return;
     }
@@ -140,14 +144,16 @@ void emp_api_error(void *ctx, struct emp_http_request *req, const struct emp_err
 
 int emp_broker_accepts(struct emp_broker *b, bool writes, struct emp_error *err)
 {
-    int failing = writes ? emp_committer_failing(b->committer) : 0;
-
     if (atomic_load(&b->stopping))
-        return emp_fail(err, EMP_E_UNAVAILABLE, NULL, "the broker is shutting down: try again in a moment");
+        return emp_fail(err, EMP_E_UNAVAILABLE, NULL,
+                        "the broker is shutting down: try again in a moment");
     if (!atomic_load(&b->ready))
-        return emp_fail(err, EMP_E_UNAVAILABLE, NULL, "the broker is starting: try again in a moment");
+        return emp_fail(err, EMP_E_UNAVAILABLE, NULL,
+                        "the broker is starting: try again in a moment");
+    int failing = writes ? emp_committer_failing(b->committer) : 0;
     if (failing)
-        return emp_fail(err, failing, NULL, "the store cannot be written now (%s): nothing was taken, try again later",
+        return emp_fail(err, failing, NULL,
+                        "the store cannot be written now (%s): nothing was taken, try again later",
                         emp_error_text(failing));
     return 0;
 }
@@ -159,7 +165,8 @@ void emp_api_post(const struct emp_call *c, struct emp_op *op)
     if (emp_loop_post(c->peer.broker, op) == 0)
         return;
     emp_op_free(op);
-    emp_fail(&err, EMP_E_UNAVAILABLE, NULL, "the broker has too much to do, or is shutting down: try again in a moment");
+    emp_fail(&err, EMP_E_UNAVAILABLE, NULL,
+             "the broker has too much to do, or is shutting down: try again in a moment");
     emp_answer_error(&c->peer, &err);
 }
 
@@ -177,7 +184,8 @@ int emp_api_job_num(const struct emp_call *c, emp_job_num *ret)
     return emp_job_id_parse(c->peer.broker->secret, c->args[0], ret) < 0 ? job_not_found(c) : 0;
 }
 
-int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a, struct emp_store_job *ret)
+int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a,
+                     struct emp_store_job *ret)
 {
     struct emp_readers *readers = &c->peer.broker->readers;
     struct emp_store_reader *reader;
@@ -205,6 +213,6 @@ void emp_api_begin_success(struct emp_writer *w, struct emp_buf *buf)
 
 void emp_api_end_success(struct emp_writer *w)
 {
-    emp_write_time(w, "timestamp", emp_clock_wall_ms());
+    emp_write_time(w, "timestamp", emp_wall_now());
     emp_write_end(w);
 }

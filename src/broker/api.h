@@ -1,5 +1,6 @@
-/* The HTTP API: one table of routes (routes.def) from which requests are dispatched, 404 and 405 are told apart, and who may call what is
- * decided. Handlers run on the server's threads; what needs the core becomes an operation (op.h). */
+/* The HTTP API: one table of routes (routes.def) from which requests are dispatched, 404 and 405
+ * are told apart, and who may call what is decided. Handlers run on the server's threads; what
+ * needs the core becomes an operation (op.h). */
 #ifndef EMP_BROKER_API_H
 #define EMP_BROKER_API_H
 
@@ -7,6 +8,7 @@
 #include "broker/op.h"
 #include "broker/shell.h"
 #include "net/http_server.h"
+#include "proto/writer.h"
 
 enum emp_route_body { EMP_BODY_NONE, EMP_BODY_SMALL, EMP_BODY_JOB, EMP_BODY_BATCH, EMP_BODY_FILE };
 
@@ -39,14 +41,17 @@ void emp_api_error(void *ctx, struct emp_http_request *req, const struct emp_err
 /* In `begin` of an upload: chooses the sink. True: the request has been answered. */
 bool emp_artifact_begin(const struct emp_call *c);
 
-/* An operation for this call, queued. When that is not possible, the request is answered and the operation freed. */
+/* An operation for this call, queued. When that is not possible, the request is answered and the
+ * operation freed. */
 void emp_api_post(const struct emp_call *c, struct emp_op *op);
 
-/* The number of the job whose id is the call's first argument: 0; or the request has been answered with 404. */
+/* The number of the job whose id is the call's first argument: 0; or the request has been answered
+ * with 404. */
 int emp_api_job_num(const struct emp_call *c, emp_job_num *ret);
 
 /* A job from the store: 0; or the request has been answered (404, 500). */
-int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a, struct emp_store_job *ret);
+int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a,
+                     struct emp_store_job *ret);
 
 /* Starts {"success":true, and ends …,"timestamp":…}. */
 void emp_api_begin_success(struct emp_writer *w, struct emp_buf *buf);

@@ -1,15 +1,19 @@
-/* Cancel and retry. Both look into the store first, to tell an unknown job from one whose state does not allow it.
+/* Cancel and retry. Both look into the store first, to tell an unknown job from one whose state
+ * does not allow it.
  *
- * A retry gives the core the record as the store has it. That record must be the last word: a job that was retried and ended again meanwhile
- * would otherwise begin with a number of attempt that was used already. So each bucket of jobs has an epoch, which moves when a retry is
- * stepped and again when it is durable; a record read under another epoch than the one at its step is read again, on a worker. */
+ * A retry gives the core the record as the store has it. That record must be the last word: a job
+ * that was retried and ended again meanwhile would otherwise begin with a number of attempt that
+ * was used already. So each bucket of jobs has an epoch, which moves when a retry is stepped and
+ * again when it is durable; a record read under another epoch than the one at its step is read
+ * again, on a worker. */
 #include "broker/api.h"
 #include "os/clock.h"
 #include "proto/view_json.h"
 
 #include <stdlib.h>
 
-static void answer_action(const struct emp_peer *p, emp_job_num num, enum emp_job_state state, const char *message)
+static void answer_action(const struct emp_peer *p, emp_job_num num, enum emp_job_state state,
+                          const char *message)
 {
     char id[EMP_JOB_ID_TEXT];
     struct emp_buf body;
@@ -28,7 +32,8 @@ static void answer_failing(const struct emp_peer *p, int code)
 {
     struct emp_error err;
 
-    emp_fail(&err, code, NULL, "the store cannot be written now (%s): it may still happen when it can be",
+    emp_fail(&err, code, NULL,
+             "the store cannot be written now (%s): it may still happen when it can be",
              emp_error_text(code));
     emp_answer_error(p, &err);
 }
@@ -59,8 +64,8 @@ static void answer_ended(const struct emp_peer *p, const char *state)
 {
     struct emp_error err;
 
-    emp_fail(&err, EMP_E_CONFLICT, NULL, "the job has ended already%s%s: it cannot be cancelled", state ? ", it is " : "",
-             state ? state : "");
+    emp_fail(&err, EMP_E_CONFLICT, NULL, "the job has ended already%s%s: it cannot be cancelled",
+             state ? ", it is " : "", state ? state : "");
     emp_answer_error(p, &err);
 }
 
@@ -111,14 +116,13 @@ void emp_api_cancel(const struct emp_call *c)
 struct retry {
     struct emp_op op;
     emp_job_num num;
-    unsigned epoch;            /* when `job` was read */
-    struct emp_store_job job;  /* in the operation's arena */
-    uv_work_t work;            /* reading again */
+    unsigned epoch;           /* when `job` was read */
+    struct emp_store_job job; /* in the operation's arena */
+    uv_work_t work;           /* reading again */
     struct emp_error err;
     int code;
     bool stepped;
 };
-
 
 static const struct emp_op_type retry_type;
 
@@ -137,16 +141,20 @@ static int retry_read(struct emp_broker *b, struct retry *t)
 }
 
 /* May it be retried, as far as the record tells? 0, or EMP_E_CONFLICT with a text. */
-static int retry_allowed(struct emp_broker *b, const struct emp_store_job *job, struct emp_error *err)
+static int retry_allowed(struct emp_broker *b, const struct emp_store_job *job,
+                         struct emp_error *err)
 {
     const struct emp_job_record *r = &job->record;
     const int64_t margin_ms = 60000; /* retention must not delete it under our hands */
 
     if (!emp_job_move_allowed(r->state, EMP_JOB_PENDING) || !emp_job_state_terminal(r->state))
-        return emp_fail(err, EMP_E_CONFLICT, NULL, "the job is %s: only failed and cancelled jobs can be retried",
+        return emp_fail(err, EMP_E_CONFLICT, NULL,
+                        "the job is %s: only failed and cancelled jobs can be retried",
                         emp_job_state_word(r->state));
-    if (b->o.retention_ms != EMP_NEVER && emp_clock_wall_ms() - r->finished_at > b->o.retention_ms - margin_ms)
-        return emp_fail(err, EMP_E_CONFLICT, NULL, "the job ended too long ago and is about to be deleted: submit it anew");
+    if (b->o.retention_ms != EMP_NEVER &&
+        emp_wall_now() - r->finished_at > b->o.retention_ms - margin_ms)
+        return emp_fail(err, EMP_E_CONFLICT, NULL,
+                        "the job ended too long ago and is about to be deleted: submit it anew");
     return 0;
 }
 

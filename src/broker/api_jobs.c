@@ -1,5 +1,6 @@
-/* Looking at jobs: the list, one job, its decision, its events. What is shown is what the store has, which is what was acknowledged;
- * beside it stand the progress of running jobs, and for a waiting one the core's own explanation. */
+/* Looking at jobs: the list, one job, its decision, its events. What is shown is what the store
+ * has, which is what was acknowledged; beside it stand the progress of running jobs, and for a
+ * waiting one the core's own explanation. */
 #include "broker/api.h"
 #include "broker/query.h"
 #include "os/clock.h"
@@ -8,8 +9,8 @@
 
 /* ------------------------------------------------------------------ job objects */
 
-static void write_job(struct emp_writer *w, struct emp_broker *b, const char *name, const struct emp_store_job *job, bool attempts,
-                      struct emp_arena *a)
+static void write_job(struct emp_writer *w, struct emp_broker *b, const char *name,
+                      const struct emp_store_job *job, bool attempts, struct emp_arena *a)
 {
     char id[EMP_JOB_ID_TEXT];
     struct emp_progress progress;
@@ -22,7 +23,7 @@ static void write_job(struct emp_writer *w, struct emp_broker *b, const char *na
         .max_retries_default = b->o.settings->retry.max_retries,
         .percent = -1,
         .expected_start_ms = -1,
-        .now = emp_clock_wall_ms(),
+        .now = emp_wall_now(),
     };
 
     emp_job_id_format(b->secret, job->record.num, id);
@@ -31,7 +32,8 @@ static void write_job(struct emp_writer *w, struct emp_broker *b, const char *na
         v.attempts = job->attempt_count ? job->attempts : none;
         v.attempt_count = job->attempt_count;
     }
-    if (job->record.state == EMP_JOB_IN_PROGRESS && emp_progress_get(&b->progress, job->record.num, &progress)) {
+    if (job->record.state == EMP_JOB_IN_PROGRESS &&
+        emp_progress_get(&b->progress, job->record.num, &progress)) {
         v.percent = progress.percent;
         v.progress_text = (struct emp_str){progress.text, progress.text_len};
     }
@@ -49,7 +51,8 @@ void emp_api_job(const struct emp_call *c)
     if (emp_api_job_num(c, &num) < 0)
         return;
     emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS, &a, &job) >= 0) {
+    if (emp_api_job_read(c, num, EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS, &a,
+                         &job) >= 0) {
         emp_api_begin_success(&w, &body);
         write_job(&w, c->peer.broker, "job", &job, true, &a);
         emp_api_end_success(&w);
@@ -60,7 +63,8 @@ void emp_api_job(const struct emp_call *c)
 
 /* ------------------------------------------------------------------ the list */
 
-static int list_read(const struct emp_call *c, struct emp_arena *a, struct emp_store_list *ret, struct emp_error *err)
+static int list_read(const struct emp_call *c, struct emp_arena *a, struct emp_store_list *ret,
+                     struct emp_error *err)
 {
     struct emp_broker *b = c->peer.broker;
     struct emp_query_pair pairs[EMP_HTTP_PARAMS_MAX];
@@ -112,17 +116,19 @@ void emp_api_job_list(const struct emp_call *c)
 /* ------------------------------------------------------------------ decisions */
 
 /* The decision's own members, at the top, between "success" and the rest. */
-static void answer_decision(const struct emp_peer *p, emp_job_num num, enum emp_job_state state, const struct emp_decision_view *v)
+static void answer_decision(const struct emp_peer *p, emp_job_num num, enum emp_job_state state,
+                            const struct emp_decision_view *v)
 {
     struct emp_buf body;
     struct emp_writer w;
     char id[EMP_JOB_ID_TEXT], time[EMP_ISO_MAX];
 
     emp_job_id_format(p->broker->secret, num, id);
-    emp_iso_format(emp_clock_wall_ms(), time);
+    emp_iso_format(emp_wall_now(), time);
     emp_buf_init(&body, EMP_API_ANSWER_MAX);
-    emp_buf_printf(&body, "{\"success\":true,\"job_id\":\"%s\",\"status\":\"%s\",\"timestamp\":\"%s\",", id,
-                   emp_job_state_word(state), time);
+    emp_buf_printf(&body,
+                   "{\"success\":true,\"job_id\":\"%s\",\"status\":\"%s\",\"timestamp\":\"%s\",",
+                   id, emp_job_state_word(state), time);
     size_t brace = body.len;
     emp_writer_init(&w, &body);
     emp_view_decision(&w, NULL, v);
@@ -165,7 +171,8 @@ static void decision_run(struct emp_broker *b, struct emp_op *op)
     if (d->code < 0)
         return;
     /* Strings may be the core's until its next step: what the answer shows is copied. */
-    struct emp_route_choice *copies = emp_arena_dup(&op->arena, d->e.candidates, d->e.count * sizeof *copies);
+    struct emp_route_choice *copies =
+        emp_arena_dup(&op->arena, d->e.candidates, d->e.count * sizeof *copies);
     for (uint32_t i = 0; i < d->e.count; i++) {
         copies[i].machine = emp_str_copy(&op->arena, copies[i].machine);
         copies[i].pool = emp_str_copy(&op->arena, copies[i].pool);
@@ -182,7 +189,8 @@ static void decision_run(struct emp_broker *b, struct emp_op *op)
         d->e.nodes[i] = emp_str_copy(&op->arena, d->e.nodes[i]);
 }
 
-/* It ended between the look into the store and the core's turn; by now the store has its end. Rare: a short read on this thread. */
+/* It ended between the look into the store and the core's turn; by now the store has its end. Rare:
+ * a short read on this thread. */
 static void decision_finish_ended(struct decision *d)
 {
     struct emp_call c = {.peer = d->op.peer};
@@ -228,7 +236,8 @@ static void decision_finish(struct emp_broker *b, struct emp_op *op, int code)
     answer_decision(&op->peer, d->num, d->state, &v);
 }
 
-static const struct emp_op_type decision_type = {.name = "decision", .run = decision_run, .finish = decision_finish};
+static const struct emp_op_type decision_type = {
+    .name = "decision", .run = decision_run, .finish = decision_finish};
 
 void emp_api_decision(const struct emp_call *c)
 {
@@ -261,7 +270,8 @@ struct events {
 static void events_run(struct emp_broker *b, struct emp_op *op)
 {
     (void)b;
-    (void)op; /* its place in the order of batches is all that matters: what came before has been told to others already */
+    (void)op; /* its place in the order of batches is all that matters: what came before has been
+                 told to others already */
 }
 
 static void events_finish(struct emp_broker *b, struct emp_op *op, int code)
@@ -272,7 +282,8 @@ static void events_finish(struct emp_broker *b, struct emp_op *op, int code)
     size_t count = 0;
 
     if (code >= 0 && b->events.count >= b->o.event_streams_max)
-        code = emp_fail(&err, EMP_E_UNAVAILABLE, NULL, "there are %u event streams open already: try again later",
+        code = emp_fail(&err, EMP_E_UNAVAILABLE, NULL,
+                        "there are %u event streams open already: try again later",
                         b->events.count);
     else if (code < 0)
         emp_fail(&err, code, NULL, "%s", emp_error_text(code));
@@ -284,11 +295,13 @@ static void events_finish(struct emp_broker *b, struct emp_op *op, int code)
     headers[count++] = (struct emp_http_header){"Cache-Control", "no-cache"};
     headers[count++] = (struct emp_http_header){"X-Accel-Buffering", "no"};
     emp_answer_count(b, 200);
-    if (emp_http_stream_open(op->peer.http, "text/event-stream", EMP_EVENTS_BUFFER_MAX, headers, count, &stream) == 0)
+    if (emp_http_stream_open(op->peer.http, "text/event-stream", EMP_EVENTS_BUFFER_MAX, headers,
+                             count, &stream) == 0)
         emp_events_open(b, stream, ((struct events *)op)->num);
 }
 
-static const struct emp_op_type events_type = {.name = "events", .run = events_run, .finish = events_finish, .on_loop = true};
+static const struct emp_op_type events_type = {
+    .name = "events", .run = events_run, .finish = events_finish, .on_loop = true};
 
 void emp_api_events(const struct emp_call *c)
 {

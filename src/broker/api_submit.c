@@ -1,7 +1,8 @@
-/* POST /api/jobs and /api/jobs/batch: parsed and checked on the HTTP thread, taken in by the core, answered when durable.
+/* POST /api/jobs and /api/jobs/batch: parsed and checked on the HTTP thread, taken in by the core,
+ * answered when durable.
  *
- * A repeated idempotency key is found in the store, before the core is asked; the core knows the most recent ones, which closes the
- * gap between the look and the commit. */
+ * A repeated idempotency key is found in the store, before the core is asked; the core knows the
+ * most recent ones, which closes the gap between the look and the commit. */
 #include "broker/api.h"
 #include "broker/blob.h"
 #include "os/clock.h"
@@ -32,7 +33,8 @@ static void outcome_error(const struct outcome *o, int failing, struct emp_error
 {
     if (failing) {
         emp_fail(err, failing, NULL,
-                 "the store cannot be written now (%s); the job may still be taken when it can be: repeat it with the same "
+                 "the store cannot be written now (%s); the job may still be taken when it can be: "
+                 "repeat it with the same "
                  "Idempotency-Key to be sure that it runs once",
                  emp_error_text(failing));
         return;
@@ -44,8 +46,10 @@ static void outcome_error(const struct outcome *o, int failing, struct emp_error
     err->code = o->code;
 }
 
-/* Looks a key up in the store. 1: this very job is there, *o is filled; 0: new; or EMP_E_KEY_REUSED or another, with err. */
-static int key_seen(struct emp_broker *b, const struct emp_job_spec *s, struct outcome *o, struct emp_error *err)
+/* Looks a key up in the store. 1: this very job is there, *o is filled; 0: new; or EMP_E_KEY_REUSED
+ * or another, with err. */
+static int key_seen(struct emp_broker *b, const struct emp_job_spec *s, struct outcome *o,
+                    struct emp_error *err)
 {
     struct emp_store_reader *reader;
     uint64_t hash;
@@ -60,7 +64,8 @@ static int key_seen(struct emp_broker *b, const struct emp_job_spec *s, struct o
     if (r < 0)
         return r;
     if (hash != s->body_hash)
-        return emp_fail(err, EMP_E_KEY_REUSED, "idempotency_key", "the key \"%.*s\" was used with another body",
+        return emp_fail(err, EMP_E_KEY_REUSED, "idempotency_key",
+                        "the key \"%.*s\" was used with another body",
                         EMP_STR_FMT(s->idempotency_key));
     o->code = 0;
     return 1;
@@ -78,7 +83,8 @@ static struct emp_blob *blob_of(struct emp_str body, struct emp_str payload)
     return blob;
 }
 
-static void step_submit(struct emp_broker *b, struct emp_op *op, const struct emp_job_spec *spec, struct emp_blob *blob)
+static void step_submit(struct emp_broker *b, struct emp_op *op, const struct emp_job_spec *spec,
+                        struct emp_blob *blob)
 {
     emp_loop_step(b, &(struct emp_event){
                          .kind = EMP_EVENT_SUBMIT,
@@ -126,7 +132,7 @@ static void submit_answer(const struct emp_peer *p, const struct outcome *o, int
     emp_job_id_format(p->broker->secret, o->job, id);
     emp_buf_init(&body, 1024);
     emp_writer_init(&w, &body);
-    emp_view_submitted(&w, NULL, id, emp_clock_wall_ms());
+    emp_view_submitted(&w, NULL, id, emp_wall_now());
     emp_answer_json(p, 201, &body);
 }
 
@@ -161,7 +167,8 @@ static int submit_parse(const struct emp_call *c, struct submit *s, struct emp_e
     if (!s->blob)
         return emp_fail(err, EMP_E_UNAVAILABLE, NULL, "no memory for this body now");
     if (body.len == 0)
-        return emp_fail(err, EMP_E_INVALID, "service_required", "the body is empty: send a JSON object with service_required");
+        return emp_fail(err, EMP_E_INVALID, "service_required",
+                        "the body is empty: send a JSON object with service_required");
     int r = emp_job_spec_parse(&s->op.arena, s->blob->bytes, s->blob->len, &s->spec, &parts, err);
     if (r >= 0 && key)
         r = emp_job_spec_set_key(&s->spec, emp_str_copy(&s->op.arena, emp_str_z(key)), err);
@@ -197,7 +204,7 @@ struct batch {
     struct emp_op op;
     char *text;
     struct emp_job_request *jobs;
-    struct emp_blob **blobs;  /* NULL where an element is settled already */
+    struct emp_blob **blobs; /* NULL where an element is settled already */
     struct outcome *outcomes;
     uint32_t count, current;
 };

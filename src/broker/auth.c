@@ -27,7 +27,8 @@ static bool emp_auth_any(const struct emp_str *keys, uint32_t count, struct emp_
     return found && given.len > 0;
 }
 
-int emp_auth_check(const struct emp_auth *a, enum emp_auth_role role, const char *authorization, struct emp_error *err)
+int emp_auth_check(const struct emp_auth *a, enum emp_auth_role role, const char *authorization,
+                   struct emp_error *err)
 {
     bool agent = role == EMP_AUTH_AGENT;
     const struct emp_str *keys = agent ? a->agent_tokens : a->api_keys;
@@ -36,7 +37,8 @@ int emp_auth_check(const struct emp_auth *a, enum emp_auth_role role, const char
     if (role == EMP_AUTH_OPEN || count == 0)
         return 0;
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
-        return emp_fail(err, EMP_E_UNAUTHORIZED, "authorization", "send the %s as \"Authorization: Bearer …\"",
+        return emp_fail(err, EMP_E_UNAUTHORIZED, "authorization",
+                        "send the %s as \"Authorization: Bearer …\"",
                         agent ? "agent token" : "API key");
 
     const char *given = authorization + 7;
@@ -64,7 +66,8 @@ static bool emp_auth_is_loopback(const char *host, bool *ret_valid)
     return false;
 }
 
-int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_port, struct emp_error *err)
+int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_port,
+                            struct emp_error *err)
 {
     const char *colon = listen.len ? memrchr(listen.ptr, ':', listen.len) : NULL;
     size_t host_len = colon ? (size_t)(colon - listen.ptr) : 0;
@@ -72,7 +75,8 @@ int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_
     size_t port_len = colon ? listen.len - host_len - 1 : 0;
 
     if (!colon || host_len == 0 || host_len >= 64 || port_len == 0 || port_len >= sizeof port)
-        return emp_fail(err, EMP_E_INVALID, "listen", "\"%.*s\" is not HOST:PORT", EMP_STR_FMT(listen));
+        return emp_fail(err, EMP_E_INVALID, "listen", "\"%.*s\" is not HOST:PORT",
+                        EMP_STR_FMT(listen));
     memcpy(port, colon + 1, port_len);
     char *end;
     unsigned long number = strtoul(port, &end, 10);
@@ -90,7 +94,8 @@ int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_
     return 0;
 }
 
-int emp_broker_may_listen(struct emp_str listen, uint32_t api_keys, uint32_t agent_tokens, struct emp_error *err)
+int emp_broker_may_listen(struct emp_str listen, uint32_t api_keys, uint32_t agent_tokens,
+                          struct emp_error *err)
 {
     char host[64];
     uint16_t port;
@@ -101,11 +106,14 @@ int emp_broker_may_listen(struct emp_str listen, uint32_t api_keys, uint32_t age
         return r;
     bool loopback = emp_auth_is_loopback(host, &valid);
     if (!valid)
-        return emp_fail(err, EMP_E_INVALID, "listen", "\"%s\" is neither an IP address nor localhost", host);
+        return emp_fail(err, EMP_E_INVALID, "listen",
+                        "\"%s\" is neither an IP address nor localhost", host);
     if (loopback || (api_keys > 0 && agent_tokens > 0))
         return 0;
-    return emp_fail(err, EMP_E_FORBIDDEN, "listen",
-                    "%s is reachable from other machines, so clients%s must be told apart from strangers: set "
-                    "EMP_API_KEYS=… (auth.api_keys) and EMP_AGENT_TOKENS=… (auth.agent_tokens), or listen on 127.0.0.1",
-                    host, agent_tokens ? "" : " and agents");
+    return emp_fail(
+        err, EMP_E_FORBIDDEN, "listen",
+        "%s is reachable from other machines, so clients%s must be told apart from strangers: set "
+        "EMP_API_KEYS=… (auth.api_keys) and EMP_AGENT_TOKENS=… (auth.agent_tokens), or listen on "
+        "127.0.0.1",
+        host, agent_tokens ? "" : " and agents");
 }

@@ -1,5 +1,6 @@
-/* Bytes that the core names by a token (emp_blob_token) and never looks into: submissions as received, results. Counted references;
- * any thread. A token is the blob's address: it is valid as long as somebody holds a reference. */
+/* Bytes that the core names by a token (emp_blob_token) and never looks into: submissions as
+ * received, results. Counted references; any thread. A token is the blob's address: it is valid as
+ * long as somebody holds a reference. */
 #ifndef EMP_BROKER_BLOB_H
 #define EMP_BROKER_BLOB_H
 
@@ -12,8 +13,9 @@
 struct emp_blob {
     atomic_uint refs;
     uint32_t len;
-    uint32_t payload_at, payload_len; /* of a submission: where its payload stands; len 0: it has none */
-    char bytes[];                     /* NUL-terminated */
+    uint32_t payload_at,
+        payload_len; /* of a submission: where its payload stands; len 0: it has none */
+    char bytes[];    /* NUL-terminated */
 };
 
 /* A copy of `text` with one reference; NULL when there is no memory. */

@@ -1,6 +1,7 @@
-/* The writer thread takes the oldest batch from `waiting`, commits it, answers its requests, and puts it on `done`. A batch that fails stays
- * at the front. Between batches it runs one small step of retention at a time, so that deleting history never delays a commit by more
- * than such a step. */
+/* The writer thread takes the oldest batch from `waiting`, commits it, answers its requests, and
+ * puts it on `done`. A batch that fails stays at the front. Between batches it runs one small step
+ * of retention at a time, so that deleting history never delays a commit by more than such a step.
+ */
 #include "broker/commit.h"
 
 #include "broker/blob.h"
@@ -116,17 +117,20 @@ static bool emp_commit_may_recover(int code)
     return code == EMP_E_DISK_FULL || code == EMP_E_IO || code == EMP_E_AGAIN;
 }
 
-static void emp_committer_log_failure(struct emp_committer *c, const struct emp_error *err, emp_mono_ms now)
+static void emp_committer_log_failure(struct emp_committer *c, const struct emp_error *err,
+                                      emp_mono_ms now)
 {
     if (!emp_commit_may_recover(err->code)) {
-        emp_log_error("the store refuses a batch and no repetition can help: %s; ending, so that a restart finds what was acknowledged",
+        emp_log_error("the store refuses a batch and no repetition can help: %s; ending, so that a "
+                      "restart finds what was acknowledged",
                       err->text);
         abort();
     }
     if (atomic_load(&c->failing) != 0 && now - c->logged_at < EMP_COMMIT_LOG_EVERY_MS)
         return;
     c->logged_at = now;
-    emp_log_error("the store cannot be written: %s; submissions are refused until it can", err->text);
+    emp_log_error("the store cannot be written: %s; submissions are refused until it can",
+                  err->text);
 }
 
 /* Waits `ms` with the lock held, or until it is time to give up. False: give up. */
@@ -145,7 +149,7 @@ static bool emp_committer_pause(struct emp_committer *c, int64_t ms)
         ;
     if (!c->stopping)
         return true;
-    if (emp_clock_mono_ms() >= c->give_up_at)
+    if (emp_mono_now() >= c->give_up_at)
         return false;
     pthread_mutex_unlock(&c->lock);
     nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000}, NULL);
@@ -153,7 +157,8 @@ static bool emp_committer_pause(struct emp_committer *c, int64_t ms)
     return true;
 }
 
-/* Commits one batch, however often it takes. False: given up. Called and returns without the lock. */
+/* Commits one batch, however often it takes. False: given up. Called and returns without the lock.
+ */
 static bool emp_committer_write(struct emp_committer *c, struct emp_batch *b)
 {
     int64_t pause_ms = EMP_COMMIT_RETRY_MIN_MS;
@@ -161,9 +166,10 @@ static bool emp_committer_write(struct emp_committer *c, struct emp_batch *b)
 
     for (;;) {
         struct emp_error err = {0};
-        int64_t began = emp_clock_mono_us();
-        int r = emp_store_commit(c->o.store, b->changes, b->change_count, emp_commit_resolve, NULL, &err);
-        int64_t took = emp_clock_mono_us() - began;
+        int64_t began = emp_mono_us();
+        int r = emp_store_commit(c->o.store, b->changes, b->change_count, emp_commit_resolve, NULL,
+                                 &err);
+        int64_t took = emp_mono_us() - began;
 
         pthread_mutex_lock(&c->lock);
         c->stats.busy_us += (uint64_t)took;
@@ -177,7 +183,7 @@ static bool emp_committer_write(struct emp_committer *c, struct emp_batch *b)
         pthread_mutex_unlock(&c->lock);
 
         err.code = r;
-        emp_committer_log_failure(c, &err, emp_clock_mono_ms());
+        emp_committer_log_failure(c, &err, emp_mono_now());
         atomic_store(&c->failing, r);
         if (failures++ == 0)
             emp_batch_answer(c->o.broker, b, r);
@@ -192,7 +198,8 @@ static bool emp_committer_write(struct emp_committer *c, struct emp_batch *b)
     }
     if (failures > 0) {
         atomic_store(&c->failing, 0);
-        emp_log_warn("the store can be written again, after %llu attempts", (unsigned long long)failures + 1);
+        emp_log_warn("the store can be written again, after %llu attempts",
+                     (unsigned long long)failures + 1);
     }
     return true;
 }
@@ -204,12 +211,15 @@ static void emp_committer_retain(struct emp_committer *c)
     uint32_t count = 0;
     struct emp_error err = {0};
 
-    int r = emp_store_retain(c->o.store, emp_clock_wall_ms() - c->o.retention_ms, EMP_RETAIN_LOOK, nums, EMP_RETAIN_LOOK, &count, &err);
+    int r = emp_store_retain(c->o.store, emp_wall_now() - c->o.retention_ms, EMP_RETAIN_LOOK, nums,
+                             EMP_RETAIN_LOOK, &count, &err);
     if (r < 0)
         emp_log_warn("old jobs cannot be deleted: %s", err.text);
     if (count > 0)
         c->o.retained(c->o.ctx, nums, count);
-    c->retain_at = emp_clock_mono_ms() + (r > 0 ? 0 : r < 0 ? EMP_COMMIT_LOG_EVERY_MS : EMP_RETAIN_EVERY_MS);
+    c->retain_at = emp_mono_now() + (r > 0   ? 0
+                                     : r < 0 ? EMP_COMMIT_LOG_EVERY_MS
+                                             : EMP_RETAIN_EVERY_MS);
 
     pthread_mutex_lock(&c->lock);
     c->stats.retained += count;
@@ -220,7 +230,7 @@ static void emp_committer_retain(struct emp_committer *c)
 static void emp_committer_wait(struct emp_committer *c)
 {
     struct timespec until;
-    int64_t left = c->retain_at - emp_clock_mono_ms();
+    int64_t left = c->retain_at - emp_mono_now();
 
     if (c->o.retention_ms == EMP_NEVER) {
         pthread_cond_wait(&c->work, &c->lock);
@@ -281,7 +291,7 @@ int emp_committer_new(const struct emp_committer_options *o, struct emp_committe
     c->o = *o;
     c->waiting_end = &c->waiting;
     c->done_end = &c->done;
-    c->retain_at = emp_clock_mono_ms() + EMP_RETAIN_EVERY_MS;
+    c->retain_at = emp_mono_now() + EMP_RETAIN_EVERY_MS;
     pthread_mutex_init(&c->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -337,7 +347,7 @@ bool emp_committer_stop(struct emp_committer *c, int64_t grace_ms)
 {
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
-    c->give_up_at = emp_clock_mono_ms() + grace_ms;
+    c->give_up_at = emp_mono_now() + grace_ms;
     pthread_cond_broadcast(&c->work);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);

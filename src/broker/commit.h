@@ -1,14 +1,17 @@
-/* Group commit. The loop gathers what core steps produced into a batch: durable changes, and the effects that rest on them. A writer
- * thread makes the changes durable; only then are the effects released, requests' replies by the writer itself (so that no client waits
- * for a busy loop), everything else by the loop. While one commit runs, the next batch gathers: the busier the broker, the larger
- * its batches.
+/* Group commit. The loop gathers what core steps produced into a batch: durable changes, and the
+ * effects that rest on them. A writer thread makes the changes durable; only then are the effects
+ * released, requests' replies by the writer itself (so that no client waits for a busy loop),
+ * everything else by the loop. While one commit runs, the next batch gathers: the busier the
+ * broker, the larger its batches.
  *
- * When a commit fails, the core's memory is ahead of the store and must not be seen. The batch is kept and tried again with back-off, until it
- * goes through; its waiting requests are answered with the error at once, nothing else of it is released, and the broker refuses
- * submissions and says so in /ready (emp_committer_failing). Nothing acknowledged is lost. A fault that no repetition mends (the content damaged,
- * a fault of ours) ends the process: a restart finds what was acknowledged.
+ * When a commit fails, the core's memory is ahead of the store and must not be seen. The batch is
+ * kept and tried again with back-off, until it goes through; its waiting requests are answered with
+ * the error at once, nothing else of it is released, and the broker refuses submissions and says so
+ * in /ready (emp_committer_failing). Nothing acknowledged is lost. A fault that no repetition mends
+ * (the content damaged, a fault of ours) ends the process: a restart finds what was acknowledged.
  *
- * Threads: everything but the writer's own calls belongs to the loop; emp_committer_failing may be called from anywhere. */
+ * Threads: everything but the writer's own calls belongs to the loop; emp_committer_failing may be
+ * called from anywhere. */
 #ifndef EMP_BROKER_COMMIT_H
 #define EMP_BROKER_COMMIT_H
 
@@ -17,42 +20,48 @@
 #include "store/store.h"
 
 enum {
-    EMP_BATCH_CHANGES_MAX = 20000, /* a batch is closed when it has so many: bounds the time of one commit */
-    EMP_RETAIN_LOOK = 256,         /* jobs looked at by one step of retention */
+    EMP_BATCH_CHANGES_MAX =
+        20000, /* a batch is closed when it has so many: bounds the time of one commit */
+    EMP_RETAIN_LOOK = 256, /* jobs looked at by one step of retention */
     EMP_RETAIN_EVERY_MS = 2000,
 };
 
 struct emp_batch {
     struct emp_batch *next;
-    uint32_t refs;              /* the loop's own count: messages that wait for a payload keep it */
+    uint32_t refs; /* the loop's own count: messages that wait for a payload keep it */
     struct emp_arena arena;
-    struct emp_actions actions; /* of the core, in order; REPLY and PERSIST have been taken out of it when the step returned */
+    struct emp_actions actions; /* of the core, in order; REPLY and PERSIST have been taken out of
+                                   it when the step returned */
     struct emp_change *changes;
     size_t change_count, change_cap;
     struct emp_op *ops, **ops_end; /* requests that end with this batch, in order */
     struct emp_blob **blobs;       /* references held until the batch is durable */
     size_t blob_count, blob_cap;
-    uint64_t effects;              /* of actions: what is left to release */
+    uint64_t effects; /* of actions: what is left to release */
 };
 
-struct emp_batch *emp_batch_new(void); /* never fails: no memory is fatal */
+struct emp_batch *emp_batch_new(void);                /* never fails: no memory is fatal */
 struct emp_batch *emp_batch_ref(struct emp_batch *b); /* on the loop */
-void emp_batch_free(struct emp_batch *b);             /* drops a reference; with the last one it goes */
+void emp_batch_free(struct emp_batch *b); /* drops a reference; with the last one it goes */
 bool emp_batch_empty(const struct emp_batch *b);
-void emp_batch_keep(struct emp_batch *b, struct emp_blob *blob); /* takes over the caller's reference */
+void emp_batch_keep(struct emp_batch *b,
+                    struct emp_blob *blob); /* takes over the caller's reference */
 void emp_batch_change(struct emp_batch *b, const struct emp_change *change);
 void emp_batch_op(struct emp_batch *b, struct emp_op *op);
 
-/* Answers the requests of a batch but those that are answered on the loop; with `code` other than 0, those that write are told it. */
+/* Answers the requests of a batch but those that are answered on the loop; with `code` other than
+ * 0, those that write are told it. */
 void emp_batch_answer(struct emp_broker *broker, struct emp_batch *b, int code);
 
 struct emp_committer;
 struct emp_committer_options {
     struct emp_broker *broker; /* given to finish */
     struct emp_store *store;
-    int64_t retention_ms;      /* EMP_NEVER: nothing is deleted */
-    void (*wake)(void *ctx);   /* from the writer: something is done, or has begun to fail; call emp_committer_done on the loop */
-    void (*retained)(void *ctx, const emp_job_num *nums, uint32_t count); /* on the writer: these jobs are gone */
+    int64_t retention_ms;    /* EMP_NEVER: nothing is deleted */
+    void (*wake)(void *ctx); /* from the writer: something is done, or has begun to fail; call
+                                emp_committer_done on the loop */
+    void (*retained)(void *ctx, const emp_job_num *nums,
+                     uint32_t count); /* on the writer: these jobs are gone */
     void *ctx;
 };
 int emp_committer_new(const struct emp_committer_options *o, struct emp_committer **ret);
@@ -66,7 +75,8 @@ uint32_t emp_committer_under_way(const struct emp_committer *c); /* handed and n
 /* 0, or the EMP_E_* that commits fail with now. */
 int emp_committer_failing(const struct emp_committer *c);
 
-/* Ends the writer, once; blocks. Batches that still wait are written, but a failing one is given up after `grace_ms`. True: all went through. */
+/* Ends the writer, once; blocks. Batches that still wait are written, but a failing one is given up
+ * after `grace_ms`. True: all went through. */
 bool emp_committer_stop(struct emp_committer *c, int64_t grace_ms);
 void emp_committer_free(struct emp_committer *c); /* after _stop */
 

@@ -24,11 +24,11 @@ struct emp_event_stream {
     struct emp_broker *broker;
     struct emp_http_stream *http;
     emp_job_num job;
-    uint64_t rank;        /* of the last state told: see rank_of */
-    bool started;         /* the first state has been told */
-    bool dead;            /* waits only for its load to come back */
+    uint64_t rank; /* of the last state told: see rank_of */
+    bool started;  /* the first state has been told */
+    bool dead;     /* waits only for its load to come back */
     bool loading;
-    struct emp_buf held;  /* bytes of the held events */
+    struct emp_buf held; /* bytes of the held events */
     uint32_t held_count;
     struct held_event held_events[HELD_EVENTS_MAX];
 };
@@ -43,13 +43,13 @@ struct load {
     int code;
 };
 
-/* States of one job in the order in which they are reached: by attempt, then by place within it. Retrying by hand starts over, but a
- * stream has ended by then. */
+/* States of one job in the order in which they are reached: by attempt, then by place within it.
+ * Retrying by hand starts over, but a stream has ended by then. */
 static uint64_t rank_of(uint32_t attempt, enum emp_job_state s)
 {
     static const uint8_t place[EMP_JOB_STATE_COUNT] = {
-        [EMP_JOB_PENDING] = 2, [EMP_JOB_ASSIGNED] = 0, [EMP_JOB_IN_PROGRESS] = 1,
-        [EMP_JOB_COMPLETED] = 3, [EMP_JOB_FAILED] = 3, [EMP_JOB_CANCELLED] = 3,
+        [EMP_JOB_PENDING] = 2,   [EMP_JOB_ASSIGNED] = 0, [EMP_JOB_IN_PROGRESS] = 1,
+        [EMP_JOB_COMPLETED] = 3, [EMP_JOB_FAILED] = 3,   [EMP_JOB_CANCELLED] = 3,
     };
     return (uint64_t)attempt * 4 + place[s];
 }
@@ -57,9 +57,9 @@ static uint64_t rank_of(uint32_t attempt, enum emp_job_state s)
 /* ------------------------------------------------------------------ what is told */
 
 static const char *const event_words[EMP_NOTICE_COUNT] = {
-    [EMP_NOTICE_SUBMITTED] = "job_submitted",  [EMP_NOTICE_ASSIGNED] = "job_assigned",
-    [EMP_NOTICE_STARTED] = "job_started",      [EMP_NOTICE_PROGRESS] = "update_job_progress",
-    [EMP_NOTICE_REQUEUED] = "job_requeued",    [EMP_NOTICE_ENDED] = NULL, /* by state */
+    [EMP_NOTICE_SUBMITTED] = "job_submitted", [EMP_NOTICE_ASSIGNED] = "job_assigned",
+    [EMP_NOTICE_STARTED] = "job_started",     [EMP_NOTICE_PROGRESS] = "update_job_progress",
+    [EMP_NOTICE_REQUEUED] = "job_requeued",   [EMP_NOTICE_ENDED] = NULL, /* by state */
 };
 static const char *const end_words[EMP_JOB_STATE_COUNT] = {
     [EMP_JOB_COMPLETED] = "complete_job",
@@ -98,7 +98,8 @@ static struct emp_str encode(struct emp_broker *b, const struct emp_notice_view 
     return (struct emp_str){out->data, out->failed ? 0 : (uint32_t)out->len};
 }
 
-/* A result may hold newlines between its values; an event's data may not. JSON strings never hold raw ones. */
+/* A result may hold newlines between its values; an event's data may not. JSON strings never hold
+ * raw ones. */
 static struct emp_str one_line(struct emp_arena *a, struct emp_str json)
 {
     struct emp_str copy = emp_str_copy(a, json);
@@ -162,7 +163,8 @@ static bool tell(struct emp_event_stream *s, struct emp_str text)
 
 static void hold(struct emp_event_stream *s, const struct held_event *e, struct emp_str text)
 {
-    if (!e->ended && (s->held.len + text.len > EMP_EVENTS_HELD_MAX || s->held_count == HELD_EVENTS_MAX - 1))
+    if (!e->ended &&
+        (s->held.len + text.len > EMP_EVENTS_HELD_MAX || s->held_count == HELD_EVENTS_MAX - 1))
         return; /* the first state, when it comes, is newer; and there is room for the end */
     emp_buf_add(&s->held, text.ptr, text.len);
     s->held_events[s->held_count] = *e;
@@ -178,7 +180,8 @@ static bool take(struct emp_event_stream *s, const struct held_event *e, struct 
     return tell(s, text) && !e->ended;
 }
 
-static void take_notice(struct emp_broker *b, struct emp_event_stream *s, const struct emp_notice *n, struct emp_str text)
+static void take_notice(struct emp_broker *b, struct emp_event_stream *s,
+                        const struct emp_notice *n, struct emp_str text)
 {
     struct held_event e = {
         .rank = rank_of(n->attempt, n->state),
@@ -234,7 +237,8 @@ static void load_work(uv_work_t *w)
     load->code = emp_readers_take(&load->broker->readers, &reader, &load->err);
     if (load->code < 0)
         return;
-    load->code = emp_store_job(reader, load->stream->job, EMP_STORE_RESULT, &load->arena, &load->job, &load->err);
+    load->code = emp_store_job(reader, load->stream->job, EMP_STORE_RESULT, &load->arena,
+                               &load->job, &load->err);
     emp_readers_give(&load->broker->readers, reader);
 }
 
@@ -266,13 +270,14 @@ static struct emp_str encode_present(struct load *load)
         .text = r->error,
         .percent = -1,
         .code = r->error_code,
-        .at = ended ? r->finished_at : emp_clock_wall_ms(),
+        .at = ended ? r->finished_at : emp_wall_now(),
         .result = one_line(&load->arena, result_of(&load->arena, load->job.result)),
     };
     return encode(b, &v, ended);
 }
 
-/* The first state, what was held and is newer, and how far a running job is. False: the stream is over. */
+/* The first state, what was held and is newer, and how far a running job is. False: the stream is
+ * over. */
 static bool start(struct load *load, struct emp_event_stream *s)
 {
     const struct emp_job_record *r = &load->job.record;

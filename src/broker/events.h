@@ -1,7 +1,9 @@
-/* GET /api/jobs/:id/events: streams of one job's changes of state and progress, until it has ended. On the loop.
+/* GET /api/jobs/:id/events: streams of one job's changes of state and progress, until it has ended.
+ * On the loop.
  *
- * A stream starts with the state that the store has, read on a worker after the stream was registered; notices that come meanwhile are held,
- * and those that the state has overtaken are dropped: so nothing is missed, and nothing is told twice or backwards. */
+ * A stream starts with the state that the store has, read on a worker after the stream was
+ * registered; notices that come meanwhile are held, and those that the state has overtaken are
+ * dropped: so nothing is missed, and nothing is told twice or backwards. */
 #ifndef EMP_BROKER_EVENTS_H
 #define EMP_BROKER_EVENTS_H
 
@@ -28,7 +30,7 @@ struct emp_events {
     struct emp_map by_job;            /* job -> number of its first stream in the slab */
     struct emp_event_stream *streams; /* all */
     struct emp_buf out;
-    uint32_t count, loads;            /* loads: first states being read */
+    uint32_t count, loads; /* loads: first states being read */
     uv_timer_t beat;
 };
 

@@ -1,8 +1,10 @@
-/* Order: at most one batch is with the writer; the next gathers meanwhile. A batch without changes, when nothing is under way, is released
- * at once. So effects always leave in the order in which the core asked for them, and never before what they rest on.
+/* Order: at most one batch is with the writer; the next gathers meanwhile. A batch without changes,
+ * when nothing is under way, is released at once. So effects always leave in the order in which the
+ * core asked for them, and never before what they rest on.
  *
- * While commits fail the loop goes on stepping (agents' heartbeats must be heard), but waiting requests are answered with the error,
- * notices of progress are dropped, and submissions are refused: what gathers is bounded by what already runs. */
+ * While commits fail the loop goes on stepping (agents' heartbeats must be heard), but waiting
+ * requests are answered with the error, notices of progress are dropped, and submissions are
+ * refused: what gathers is bounded by what already runs. */
 #include "broker/loop.h"
 
 #include "broker/shell.h"
@@ -12,14 +14,18 @@
 #include <stdlib.h>
 
 enum {
-    EMP_LOOP_SLICE_US = 5000,        /* operations run so long before the sockets are looked at again */
-    EMP_LOOP_FAILING_EFFECTS = 4096, /* while commits fail, progress beyond so many withheld effects is dropped */
+    EMP_LOOP_SLICE_US = 5000, /* operations run so long before the sockets are looked at again */
+    EMP_LOOP_FAILING_EFFECTS =
+        4096, /* while commits fail, progress beyond so many withheld effects is dropped */
     EMP_LOOP_QUEUE_MAX = 65536,
 };
 
 struct emp_now emp_loop_now(void)
 {
-    return emp_clock_now();
+    struct emp_now now;
+
+    emp_now_read(&now);
+    return now;
 }
 
 struct emp_batch *emp_loop_batch(struct emp_broker *b)
@@ -29,7 +35,8 @@ struct emp_batch *emp_loop_batch(struct emp_broker *b)
 
 /* ------------------------------------------------------------------ stepping */
 
-/* Sorts what a step appended: changes go to the writer's array, replies to their operations; the rest waits in its place. */
+/* Sorts what a step appended: changes go to the writer's array, replies to their operations; the
+ * rest waits in its place. */
 static void emp_loop_gather(struct emp_broker *b, size_t from)
 {
     struct emp_batch *batch = b->loop.batch;
@@ -41,8 +48,10 @@ static void emp_loop_gather(struct emp_broker *b, size_t from)
             emp_batch_change(batch, &a->change);
         } else if (a->kind == EMP_ACTION_REPLY) {
             struct emp_op *op = (struct emp_op *)(uintptr_t)a->reply.request;
-            op->type->reply(op, &a->reply.reply);
-        } else if (failing && a->kind == EMP_ACTION_NOTIFY && a->notice.kind == EMP_NOTICE_PROGRESS &&
+            if (op) /* nobody asked: the configuration's catalogue */
+                op->type->reply(op, &a->reply.reply);
+        } else if (failing && a->kind == EMP_ACTION_NOTIFY &&
+                   a->notice.kind == EMP_NOTICE_PROGRESS &&
                    batch->effects >= EMP_LOOP_FAILING_EFFECTS) {
             a->kind = EMP_ACTION_REPLY; /* passed over when released */
             b->loop.progress_dropped++;
@@ -143,7 +152,7 @@ int emp_loop_post(struct emp_broker *b, struct emp_op *op)
 static void emp_loop_drain(struct emp_broker *b)
 {
     struct emp_loop *l = &b->loop;
-    int64_t began = emp_clock_mono_us();
+    int64_t began = emp_mono_us();
 
     while (l->drained) {
         struct emp_op *op = l->drained;
@@ -151,14 +160,14 @@ static void emp_loop_drain(struct emp_broker *b)
         if (!l->drained)
             l->drained_end = &l->drained;
         emp_loop_take(b, op);
-        if (l->drained && emp_clock_mono_us() - began > EMP_LOOP_SLICE_US) {
+        if (l->drained && emp_mono_us() - began > EMP_LOOP_SLICE_US) {
             uv_async_send(&l->wake);
             return;
         }
     }
 }
 
-static void emp_loop_queued(void **items, size_t count, void *ctx)
+static void emp_loop_queued(void *ctx, void **items, size_t count)
 {
     struct emp_broker *b = ctx;
     struct emp_loop *l = &b->loop;
@@ -209,7 +218,7 @@ static void emp_loop_set_due(struct emp_broker *b)
         uv_timer_stop(&l->due);
         return;
     }
-    emp_mono_ms now = emp_clock_mono_ms();
+    emp_mono_ms now = emp_mono_now();
     uv_update_time(&l->uv);
     uv_timer_start(&l->due, emp_loop_due, due > now ? (uint64_t)(due - now) : 0, 0);
 }
@@ -225,7 +234,7 @@ static void emp_loop_turn(uv_prepare_t *h)
 
 /* ------------------------------------------------------------------ life */
 
-static void emp_loop_signal(int number, void *ctx)
+static void emp_loop_signal(void *ctx, int number)
 {
     struct emp_broker *b = ctx;
 
@@ -254,10 +263,10 @@ int emp_loop_init(struct emp_broker *b)
     uv_timer_init(&l->uv, &l->due);
     l->wake.data = l->turn.data = l->due.data = b;
     uv_prepare_start(&l->turn, emp_loop_turn);
-    int r = emp_queue_new(&l->queue, &l->uv, EMP_LOOP_QUEUE_MAX, emp_loop_queued, b);
+    int r = emp_queue_new(&l->uv, EMP_LOOP_QUEUE_MAX, emp_loop_queued, b, &l->queue);
     if (r < 0)
         return r;
-    return emp_signals_start(&l->signals, &l->uv, emp_loop_signal, b);
+    return emp_signals_start(&l->uv, emp_loop_signal, b, &l->signals);
 }
 
 /* Everything taken in has been run, committed and released? */
@@ -282,14 +291,14 @@ void emp_loop_run(struct emp_broker *b)
 void emp_loop_flush(struct emp_broker *b, int64_t grace_ms)
 {
     struct emp_loop *l = &b->loop;
-    emp_mono_ms end = emp_clock_mono_ms() + grace_ms;
+    emp_mono_ms end = emp_mono_now() + grace_ms;
     uv_timer_t poke;
 
     uv_timer_init(&l->uv, &poke);
     uv_timer_start(&poke, emp_loop_timeout, 10, 10);
     do
         uv_run(&l->uv, UV_RUN_ONCE);
-    while (!emp_loop_settled(b) && emp_clock_mono_ms() < end);
+    while (!emp_loop_settled(b) && emp_mono_now() < end);
     uv_close((uv_handle_t *)&poke, NULL);
     uv_run(&l->uv, UV_RUN_NOWAIT);
 }
@@ -309,10 +318,23 @@ static void emp_loop_refuse_rest(struct emp_broker *b)
         emp_op_finish(b, op, EMP_E_UNAVAILABLE);
 }
 
+static void emp_loop_queue_closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
 void emp_loop_refuse(struct emp_broker *b)
 {
+    bool closed = false;
+    struct emp_batch *done;
+
     b->loop.ended = true;
-    emp_queue_close(b->loop.queue); /* hands over what is left: see emp_loop_queued */
+    while ((done = emp_committer_done(b->committer)) != NULL)
+        emp_loop_release_batch(b, done);
+    emp_queue_close(b->loop.queue, emp_loop_queue_closed,
+                    &closed); /* hands over what is left: see emp_loop_queued */
+    while (!closed)
+        uv_run(&b->loop.uv, UV_RUN_ONCE);
     emp_loop_refuse_rest(b);
 }
 
@@ -324,8 +346,9 @@ void emp_loop_release(struct emp_broker *b)
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->turn, NULL);
     uv_close((uv_handle_t *)&l->due, NULL);
-    emp_signals_stop(&l->signals);
+    emp_signals_stop(l->signals);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    emp_queue_free(l->queue);
     if (uv_loop_close(&l->uv) < 0)
         emp_log_debug("the loop ended with open handles");
 }

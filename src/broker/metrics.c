@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-static void emp_metric_head(struct emp_buf *out, const char *name, const char *type, const char *help)
+static void emp_metric_head(struct emp_buf *out, const char *name, const char *type,
+                            const char *help)
 {
     emp_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -24,7 +25,8 @@ static void emp_metric_line(struct emp_buf *out, const char *name, const char *l
 }
 
 /* A label's value: backslash, quote and newline escaped. */
-static void emp_metric_pool_line(struct emp_buf *out, const char *name, struct emp_str pool, double v)
+static void emp_metric_pool_line(struct emp_buf *out, const char *name, struct emp_str pool,
+                                 double v)
 {
     emp_buf_addz(out, name);
     emp_buf_addz(out, "{pool=\"");
@@ -38,17 +40,21 @@ static void emp_metric_pool_line(struct emp_buf *out, const char *name, struct e
     emp_metric_value(out, v);
 }
 
-static void emp_metrics_pools(struct emp_buf *out, const struct emp_pool_metric *pools, uint32_t count)
+static void emp_metrics_pools(struct emp_buf *out, const struct emp_pool_metric *pools,
+                              uint32_t count)
 {
     static const struct {
         const char *name, *help;
         size_t offset;
     } table[] = {
-        {"emp_pool_machines", "Connected machines of the pool.", offsetof(struct emp_pool_metric, machines)},
+        {"emp_pool_machines", "Connected machines of the pool.",
+         offsetof(struct emp_pool_metric, machines)},
         {"emp_pool_slots", "Slots of the pool.", offsetof(struct emp_pool_metric, slots)},
         {"emp_pool_slots_busy", "Of those: taken.", offsetof(struct emp_pool_metric, busy)},
-        {"emp_pool_jobs_pending", "Jobs that wait for the pool.", offsetof(struct emp_pool_metric, pending)},
-        {"emp_pool_jobs_running", "Jobs that run in the pool.", offsetof(struct emp_pool_metric, running)},
+        {"emp_pool_jobs_pending", "Jobs that wait for the pool.",
+         offsetof(struct emp_pool_metric, pending)},
+        {"emp_pool_jobs_running", "Jobs that run in the pool.",
+         offsetof(struct emp_pool_metric, running)},
     };
 
     for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
@@ -60,12 +66,13 @@ static void emp_metrics_pools(struct emp_buf *out, const struct emp_pool_metric 
     }
 }
 
-void emp_metrics_write(struct emp_buf *out, const struct emp_metrics *m, const struct emp_pool_metric *pools, uint32_t pool_count)
+void emp_metrics_write(struct emp_buf *out, const struct emp_metrics *m,
+                       const struct emp_pool_metric *pools, uint32_t pool_count)
 {
-#define EMP_METRIC(name, type, help, value)                                                                                     \
-    emp_metric_head(out, name, #type, help);                                                                                    \
+#define EMP_METRIC(name, type, help, value)  \
+    emp_metric_head(out, name, #type, help); \
     emp_metric_line(out, name, NULL, (double)(value));
-#define EMP_METRIC_FAMILY(name, type, help) emp_metric_head(out, name, #type, help);
+#define EMP_METRIC_FAMILY(name, type, help)  emp_metric_head(out, name, #type, help);
 #define EMP_METRIC_LABEL(name, label, value) emp_metric_line(out, name, label, (double)(value));
 #include "broker/metrics.def"
     emp_metrics_pools(out, pools, pool_count);

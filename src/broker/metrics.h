@@ -1,4 +1,5 @@
-/* GET /metrics: one table (metrics.def) of names, kinds, help texts and values, written as Prometheus text 0.0.4. Pure. */
+/* GET /metrics: one table (metrics.def) of names, kinds, help texts and values, written as
+ * Prometheus text 0.0.4. Pure. */
 #ifndef EMP_BROKER_METRICS_H
 #define EMP_BROKER_METRICS_H
 
@@ -22,6 +23,7 @@ struct emp_pool_metric {
     uint64_t machines, slots, busy, pending, running;
 };
 
-void emp_metrics_write(struct emp_buf *out, const struct emp_metrics *m, const struct emp_pool_metric *pools, uint32_t pool_count);
+void emp_metrics_write(struct emp_buf *out, const struct emp_metrics *m,
+                       const struct emp_pool_metric *pools, uint32_t pool_count);
 
 #endif

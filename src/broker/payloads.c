@@ -1,6 +1,6 @@
-/* A ring in order of arrival with a map from job to place. Dropping from the middle leaves a hole, which goes when the head reaches it or
- * when the ring is full and built anew without its holes: everything is O(1), amortised, and the ring is never more than four times what
- * it holds. */
+/* A ring in order of arrival with a map from job to place. Dropping from the middle leaves a hole,
+ * which goes when the head reaches it or when the ring is full and built anew without its holes:
+ * everything is O(1), amortised, and the ring is never more than four times what it holds. */
 #include "broker/payloads.h"
 
 #include <stdlib.h>

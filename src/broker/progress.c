@@ -14,7 +14,8 @@ void emp_progress_release(struct emp_progress_table *t)
     pthread_mutex_destroy(&t->lock);
 }
 
-void emp_progress_set(struct emp_progress_table *t, emp_job_num job, float percent, struct emp_str text, emp_wall_ms at)
+void emp_progress_set(struct emp_progress_table *t, emp_job_num job, float percent,
+                      struct emp_str text, emp_wall_ms at)
 {
     struct emp_progress *p;
     uint32_t number;

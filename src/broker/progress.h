@@ -1,5 +1,6 @@
-/* How far running jobs are: the one thing about a live job that the store does not have. Written by the loop when a notice leaves,
- * read by HTTP threads that answer from the store. Any thread; one lock, held for a copy. */
+/* How far running jobs are: the one thing about a live job that the store does not have. Written by
+ * the loop when a notice leaves, read by HTTP threads that answer from the store. Any thread; one
+ * lock, held for a copy. */
 #ifndef EMP_BROKER_PROGRESS_H
 #define EMP_BROKER_PROGRESS_H
 
@@ -27,8 +28,10 @@ struct emp_progress_table {
 
 void emp_progress_init(struct emp_progress_table *t);
 void emp_progress_release(struct emp_progress_table *t);
-void emp_progress_set(struct emp_progress_table *t, emp_job_num job, float percent, struct emp_str text, emp_wall_ms at);
+void emp_progress_set(struct emp_progress_table *t, emp_job_num job, float percent,
+                      struct emp_str text, emp_wall_ms at);
 void emp_progress_forget(struct emp_progress_table *t, emp_job_num job); /* it no longer runs */
-bool emp_progress_get(struct emp_progress_table *t, emp_job_num job, struct emp_progress *ret); /* false: nothing was said */
+bool emp_progress_get(struct emp_progress_table *t, emp_job_num job,
+                      struct emp_progress *ret); /* false: nothing was said */
 
 #endif

@@ -19,19 +19,21 @@ static struct emp_str emp_query_cut(struct emp_str *rest, char mark)
 
 struct emp_query_parameter {
     const char *name;
-    int (*parse)(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q, struct emp_error *err);
+    int (*parse)(const struct emp_query_parameter *p, struct emp_str value,
+                 struct emp_store_query *q, struct emp_error *err);
     size_t offset; /* of the field in emp_store_query */
     uint64_t max;
 };
 
-static int emp_query_bad(const struct emp_query_parameter *p, struct emp_str value, const char *allowed, struct emp_error *err)
+static int emp_query_bad(const struct emp_query_parameter *p, struct emp_str value,
+                         const char *allowed, struct emp_error *err)
 {
-    return emp_fail(err, EMP_E_INVALID, p->name, "%s is \"%.*s\": %s", p->name, (int)(value.len > 80 ? 80 : value.len),
-                    value.len ? value.ptr : "", allowed);
+    return emp_fail(err, EMP_E_INVALID, p->name, "%s is \"%.*s\": %s", p->name,
+                    (int)(value.len > 80 ? 80 : value.len), value.len ? value.ptr : "", allowed);
 }
 
-static int emp_query_name(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                          struct emp_error *err)
+static int emp_query_name(const struct emp_query_parameter *p, struct emp_str value,
+                          struct emp_store_query *q, struct emp_error *err)
 {
     if (value.len == 0 || value.len > EMP_NAME_MAX)
         return emp_query_bad(p, value, "1 to 256 bytes are allowed", err);
@@ -55,8 +57,8 @@ static bool emp_query_whole(struct emp_str value, uint64_t max, uint64_t *ret)
     return n <= max;
 }
 
-static int emp_query_limit(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                           struct emp_error *err)
+static int emp_query_limit(const struct emp_query_parameter *p, struct emp_str value,
+                           struct emp_store_query *q, struct emp_error *err)
 {
     uint64_t n;
 
@@ -66,16 +68,16 @@ static int emp_query_limit(const struct emp_query_parameter *p, struct emp_str v
     return 0;
 }
 
-static int emp_query_offset(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                            struct emp_error *err)
+static int emp_query_offset(const struct emp_query_parameter *p, struct emp_str value,
+                            struct emp_store_query *q, struct emp_error *err)
 {
     if (!emp_query_whole(value, p->max, &q->offset))
         return emp_query_bad(p, value, "a whole number from 0 is allowed", err);
     return 0;
 }
 
-static int emp_query_status(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                            struct emp_error *err)
+static int emp_query_status(const struct emp_query_parameter *p, struct emp_str value,
+                            struct emp_store_query *q, struct emp_error *err)
 {
     struct emp_str rest = value;
 
@@ -83,14 +85,16 @@ static int emp_query_status(const struct emp_query_parameter *p, struct emp_str 
         enum emp_job_state state;
         if (emp_job_state_parse(emp_query_cut(&rest, ','), &state) < 0)
             return emp_query_bad(p, value,
-                                 "pending, assigned, in_progress, completed, failed, cancelled are allowed, separated by commas", err);
+                                 "pending, assigned, in_progress, completed, failed, cancelled are "
+                                 "allowed, separated by commas",
+                                 err);
         q->states |= 1u << state;
     } while (rest.len > 0);
     return 0;
 }
 
-static int emp_query_time(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                          struct emp_error *err)
+static int emp_query_time(const struct emp_query_parameter *p, struct emp_str value,
+                          struct emp_store_query *q, struct emp_error *err)
 {
     emp_wall_ms *field = (emp_wall_ms *)((char *)q + p->offset);
     uint64_t n;
@@ -100,12 +104,14 @@ static int emp_query_time(const struct emp_query_parameter *p, struct emp_str va
         return 0;
     }
     if (emp_iso_parse(value.ptr, value.len, field) < 0)
-        return emp_query_bad(p, value, "a time like 2026-11-24T04:15:45Z, or milliseconds since 1970, is allowed", err);
+        return emp_query_bad(
+            p, value, "a time like 2026-11-24T04:15:45Z, or milliseconds since 1970, is allowed",
+            err);
     return 0;
 }
 
-static int emp_query_sort(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                          struct emp_error *err)
+static int emp_query_sort(const struct emp_query_parameter *p, struct emp_str value,
+                          struct emp_store_query *q, struct emp_error *err)
 {
     static const struct {
         const char *word;
@@ -125,8 +131,8 @@ static int emp_query_sort(const struct emp_query_parameter *p, struct emp_str va
     return emp_query_bad(p, value, "created_at, priority or finished_at is allowed", err);
 }
 
-static int emp_query_order(const struct emp_query_parameter *p, struct emp_str value, struct emp_store_query *q,
-                           struct emp_error *err)
+static int emp_query_order(const struct emp_query_parameter *p, struct emp_str value,
+                           struct emp_store_query *q, struct emp_error *err)
 {
     q->ascending = emp_str_eq(value, EMP_STR("asc"));
     if (!q->ascending && !emp_str_eq(value, EMP_STR("desc")))
@@ -159,7 +165,8 @@ static const struct emp_query_parameter *emp_query_find(struct emp_str name)
     return NULL;
 }
 
-int emp_query_jobs(const struct emp_query_pair *pairs, uint32_t count, struct emp_store_query *ret, struct emp_error *err)
+int emp_query_jobs(const struct emp_query_pair *pairs, uint32_t count, struct emp_store_query *ret,
+                   struct emp_error *err)
 {
     uint32_t seen = 0;
 
@@ -169,7 +176,8 @@ int emp_query_jobs(const struct emp_query_pair *pairs, uint32_t count, struct em
         const struct emp_query_parameter *p = emp_query_find(name);
         if (!p)
             return emp_fail(err, EMP_E_INVALID, NULL,
-                            "\"%.*s\" is no parameter of this list; there are status, service_required, customer_id, workflow_id, pool, "
+                            "\"%.*s\" is no parameter of this list; there are status, "
+                            "service_required, customer_id, workflow_id, pool, "
                             "machine_id, created_after, created_before, sort, order, limit, offset",
                             (int)(name.len > 64 ? 64 : name.len), name.len ? name.ptr : "");
         uint32_t bit = 1u << (p - emp_query_jobs_table);

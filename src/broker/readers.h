@@ -1,4 +1,5 @@
-/* A few connections for reading the store, lent to whoever needs one for a moment: HTTP threads and libuv's workers. Any thread. */
+/* A few connections for reading the store, lent to whoever needs one for a moment: HTTP threads and
+ * libuv's workers. Any thread. */
 #ifndef EMP_BROKER_READERS_H
 #define EMP_BROKER_READERS_H
 

@@ -90,7 +90,8 @@ static void emp_trash_woken(uv_async_t *h)
     emp_trash_begin(h->data);
 }
 
-int emp_trash_init(struct emp_trash *t, uv_loop_t *loop, const char *dir, const struct emp_job_secret *secret)
+int emp_trash_init(struct emp_trash *t, uv_loop_t *loop, const char *dir,
+                   const struct emp_job_secret *secret)
 {
     memset(t, 0, sizeof *t);
     t->dir = dir;

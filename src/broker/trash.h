@@ -1,10 +1,11 @@
-/* Removes output files that nobody can see any more: those of attempts that lost, and of jobs that retention deleted. In the background, on
- * libuv's workers, one round at a time. What a crash leaves behind goes with its job. */
+/* Removes output files that nobody can see any more: those of attempts that lost, and of jobs that
+ * retention deleted. In the background, on libuv's workers, one round at a time. What a crash
+ * leaves behind goes with its job. */
 #ifndef EMP_BROKER_TRASH_H
 #define EMP_BROKER_TRASH_H
 
-#include "domain/job.h"
 #include "base/error.h"
+#include "domain/job.h"
 #include "domain/job_id.h"
 
 #include <pthread.h>
@@ -27,8 +28,10 @@ struct emp_trash {
     const struct emp_job_secret *secret;
 };
 
-int emp_trash_init(struct emp_trash *t, uv_loop_t *loop, const char *dir, const struct emp_job_secret *secret);
-void emp_trash_close(struct emp_trash *t); /* before the loop's last turns; a round under way ends first */
+int emp_trash_init(struct emp_trash *t, uv_loop_t *loop, const char *dir,
+                   const struct emp_job_secret *secret);
+void emp_trash_close(
+    struct emp_trash *t); /* before the loop's last turns; a round under way ends first */
 void emp_trash_release(struct emp_trash *t);
 
 void emp_trash_add(struct emp_trash *t, emp_job_num job, uint32_t keep_attempt); /* any thread */
