@@ -3,7 +3,8 @@
 static void close_window(struct emp_meter *m, emp_mono_ms now)
 {
     int64_t ms = now - m->window_at;
-    if (m->window_bytes >= EMP_METER_SAMPLE_BYTES) { // less says more about latency than about the link
+    if (m->window_bytes >=
+        EMP_METER_SAMPLE_BYTES) { // less says more about latency than about the link
         int64_t sample = m->window_bytes * 1000 / (ms > 0 ? ms : 1);
         m->bytes_per_s = m->bytes_per_s ? (m->bytes_per_s * 7 + sample * 3) / 10 : sample;
     }

@@ -1,5 +1,7 @@
-/* The download rate of this machine's link, as all fetches together reach it: an exponentially weighted mean over windows in which something was being
- * fetched. Fetches that a rate limit holds back would measure the limit: then the limit is the truth about this link. Plain data, one thread. */
+/* The download rate of this machine's link, as all fetches together reach it: an exponentially
+ * weighted mean over windows in which something was being fetched. Fetches that a rate limit holds
+ * back would measure the limit: then the limit is the truth about this link. Plain data, one
+ * thread. */
 #ifndef EMP_AGENT_METER_H
 #define EMP_AGENT_METER_H
 
@@ -8,10 +10,10 @@
 enum { EMP_METER_WINDOW_MS = 1000, EMP_METER_SAMPLE_BYTES = 64 * 1024 };
 
 struct emp_meter {
-    int64_t bytes_per_s;  /* 0: not yet known */
+    int64_t bytes_per_s; /* 0: not yet known */
     int64_t window_bytes;
     emp_mono_ms window_at;
-    int running;          /* fetches that are receiving */
+    int running; /* fetches that are receiving */
 };
 
 void emp_meter_begin(struct emp_meter *m, emp_mono_ms now);

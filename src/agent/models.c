@@ -1,5 +1,6 @@
-/* Notes are small JSON files, read again at every start: thousands of models make thousands of reads of a kilobyte, which is nothing beside what they
- * stand for. Rejected: one index file, which a crash between two models' changes could leave behind the disk. */
+/* Notes are small JSON files, read again at every start: thousands of models make thousands of
+ * reads of a kilobyte, which is nothing beside what they stand for. Rejected: one index file, which
+ * a crash between two models' changes could leave behind the disk. */
 #include "agent/models.h"
 
 #include "os/files.h"
@@ -25,7 +26,8 @@ int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, stru
     char *real = realpath(dir, NULL);
     if (!real || strlen(real) + 8 > sizeof m->dir) {
         free(real);
-        return emp_fail(err, EMP_E_IO, "models.dir", "%s is no usable directory: %s", dir, strerror(errno));
+        return emp_fail(err, EMP_E_IO, "models.dir", "%s is no usable directory: %s", dir,
+                        strerror(errno));
     }
     snprintf(m->dir, sizeof m->dir, "%s", real);
     free(real);
@@ -44,7 +46,8 @@ static void key_of(struct emp_str name, char out[EMP_MODELS_KEY])
     snprintf(out, EMP_MODELS_KEY, "%.32s", hex);
 }
 
-static void aside_path(const struct emp_models *m, struct emp_str name, const char *suffix, char out[EMP_MODELS_PATH])
+static void aside_path(const struct emp_models *m, struct emp_str name, const char *suffix,
+                       char out[EMP_MODELS_PATH])
 {
     char key[EMP_MODELS_KEY];
     key_of(name, key);
@@ -52,24 +55,30 @@ static void aside_path(const struct emp_models *m, struct emp_str name, const ch
         abort(); // emp_models_init has left room
 }
 
-void emp_models_part_path(const struct emp_models *m, struct emp_str name, char out[EMP_MODELS_PATH])
+void emp_models_part_path(const struct emp_models *m, struct emp_str name,
+                          char out[EMP_MODELS_PATH])
 {
     aside_path(m, name, ".part", out);
 }
 
-int emp_models_path(const struct emp_models *m, struct emp_str path, char out[EMP_MODELS_PATH], struct emp_error *err)
+int emp_models_path(const struct emp_models *m, struct emp_str path, char out[EMP_MODELS_PATH],
+                    struct emp_error *err)
 {
-    bool aside = path.len >= 4 && memcmp(path.ptr, ".emp", 4) == 0 && (path.len == 4 || path.ptr[4] == '/');
+    bool aside = path.len >= 4 && memcmp(path.ptr, ".emp", 4) == 0 &&
+                 (path.len == 4 || path.ptr[4] == '/');
     if (!emp_path_is_safe_relative_str(path) || aside)
-        return emp_fail(err, EMP_E_INVALID, "path", "\"%.*s\" is no usable path for a model", EMP_STR_FMT(path));
+        return emp_fail(err, EMP_E_INVALID, "path", "\"%.*s\" is no usable path for a model",
+                        EMP_STR_FMT(path));
     if (snprintf(out, EMP_MODELS_PATH, "%s/%.*s", m->dir, EMP_STR_FMT(path)) >= EMP_MODELS_PATH)
-        return emp_fail(err, EMP_E_INVALID, "path", "the model's path is too long: %.*s", EMP_STR_FMT(path));
+        return emp_fail(err, EMP_E_INVALID, "path", "the model's path is too long: %.*s",
+                        EMP_STR_FMT(path));
     return 0;
 }
 
 /* ---------------------------------------------------------------- notes */
 
-int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n, struct emp_error *err)
+int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n,
+                          struct emp_error *err)
 {
     char path[EMP_MODELS_PATH];
     struct emp_buf text;
@@ -87,7 +96,8 @@ int emp_models_note_write(const struct emp_models *m, const struct emp_models_no
         emp_write_bool(&w, "pinned", true);
     emp_write_end(&w);
     aside_path(m, n->name, ".json", path);
-    int r = text.failed ? emp_fail(err, EMP_E_TOO_LARGE, NULL, "the notes on model \"%.*s\" are too long", EMP_STR_FMT(n->name))
+    int r = text.failed ? emp_fail(err, EMP_E_TOO_LARGE, NULL,
+                                   "the notes on model \"%.*s\" are too long", EMP_STR_FMT(n->name))
                         : emp_file_write_atomic(path, text.data, text.len, 0644, err);
     emp_buf_release(&text);
     return r;
@@ -114,9 +124,12 @@ static int read_note(const char *path, struct emp_arena *a, struct emp_models_no
         return r;
     const struct emp_json *bytes = emp_json_find(o, "bytes");
     struct emp_str sha = member(o, "sha256");
-    *ret = (struct emp_models_note){
-        .name = member(o, "name"), .path = member(o, "path"), .etag = member(o, "etag"), .url = member(o, "url")};
-    if (!bytes || !emp_json_integer(bytes, &ret->bytes) || ret->bytes <= 0 || ret->bytes > EMP_BYTES_MAX || ret->name.len == 0 ||
+    *ret = (struct emp_models_note){.name = member(o, "name"),
+                                    .path = member(o, "path"),
+                                    .etag = member(o, "etag"),
+                                    .url = member(o, "url")};
+    if (!bytes || !emp_json_integer(bytes, &ret->bytes) || ret->bytes <= 0 ||
+        ret->bytes > EMP_BYTES_MAX || ret->name.len == 0 ||
         !emp_path_is_safe_relative_str(ret->path) || (sha.len && sha.len != 64))
         return EMP_E_MALFORMED;
     if (sha.len)
@@ -126,7 +139,8 @@ static int read_note(const char *path, struct emp_arena *a, struct emp_models_no
     return 0;
 }
 
-int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a, struct emp_models_note *ret)
+int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a,
+                         struct emp_models_note *ret)
 {
     char path[EMP_MODELS_PATH];
     aside_path(m, name, ".json", path);
@@ -165,7 +179,8 @@ static bool take_note(struct search *s, const char *path)
     if (read_note(path, s->arena, &n) < 0 || emp_models_path(s->m, n.path, whole, NULL) < 0 ||
         emp_intern_find(&s->paths, n.path))
         return false;
-    struct emp_machine_found f = {.name = n.name, .path = n.path, .bytes = n.bytes, .pinned = n.pinned};
+    struct emp_machine_found f = {
+        .name = n.name, .path = n.path, .bytes = n.bytes, .pinned = n.pinned};
     memcpy(f.sha256, n.sha256, sizeof f.sha256);
     emp_models_part_path(s->m, n.name, part);
     int64_t there = size_of(whole), half = size_of(part);
@@ -199,7 +214,8 @@ static bool has_note(const char *part)
 {
     char note[EMP_MODELS_PATH];
     size_t stem = strlen(part) - strlen(".part");
-    return snprintf(note, sizeof note, "%.*s.json", (int)stem, part) < (int)sizeof note && access(note, F_OK) == 0;
+    return snprintf(note, sizeof note, "%.*s.json", (int)stem, part) < (int)sizeof note &&
+           access(note, F_OK) == 0;
 }
 
 static int search_aside(struct search *s, struct emp_error *err)
@@ -207,13 +223,17 @@ static int search_aside(struct search *s, struct emp_error *err)
     for (int parts = 0; parts < 2; parts++) { // notes first: they decide which parts stay
         DIR *d = opendir(s->m->aside);
         if (!d)
-            return emp_fail(err, EMP_E_IO, NULL, "cannot read %s: %s", s->m->aside, strerror(errno));
+            return emp_fail(err, EMP_E_IO, NULL, "cannot read %s: %s", s->m->aside,
+                            strerror(errno));
         struct dirent *e;
         while ((e = readdir(d))) {
             char path[EMP_MODELS_PATH];
-            if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", s->m->aside, e->d_name) >= (int)sizeof path)
+            if (e->d_name[0] == '.' ||
+                snprintf(path, sizeof path, "%s/%s", s->m->aside, e->d_name) >= (int)sizeof path)
                 continue;
-            bool keep = ends_with(path, ".json") ? parts || take_note(s, path) : !parts || (ends_with(path, ".part") && has_note(path));
+            bool keep = ends_with(path, ".json")
+                            ? parts || take_note(s, path)
+                            : !parts || (ends_with(path, ".part") && has_note(path));
             if (!keep)
                 unlink(path);
         }
@@ -241,16 +261,18 @@ static void search_foreign(struct search *s, const char *dir, const char *prefix
             search_foreign(s, path, emp_arena_printf(s->arena, "%s/", name), depth + 1);
         } else if (S_ISREG(st.st_mode) && st.st_size > 0 && strlen(name) <= EMP_NAME_MAX &&
                    !emp_intern_find(&s->paths, emp_str_z(name))) {
-            struct emp_machine_found f = {
-                .name = emp_str_z(name), .path = emp_str_z(name), .bytes = st.st_size, .pinned = true};
+            struct emp_machine_found f = {.name = emp_str_z(name),
+                                          .path = emp_str_z(name),
+                                          .bytes = st.st_size,
+                                          .pinned = true};
             add_found(s, &f);
         }
     }
     closedir(d);
 }
 
-int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_machine_found **ret, uint32_t *ret_count,
-                         int64_t *ret_bytes, struct emp_error *err)
+int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_machine_found **ret,
+                         uint32_t *ret_count, int64_t *ret_bytes, struct emp_error *err)
 {
     struct search s = {.m = m, .arena = a};
     emp_intern_init(&s.paths, a);
@@ -264,14 +286,16 @@ int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_m
     return 0;
 }
 
-struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a, struct emp_str name, struct emp_str path)
+struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a,
+                                     struct emp_str name, struct emp_str path)
 {
     struct emp_str owner = {0};
     DIR *d = opendir(m->aside);
     struct dirent *e;
     while (d && owner.len == 0 && (e = readdir(d))) {
         struct emp_models_note n;
-        if (!ends_with(e->d_name, ".json") || read_note(emp_arena_printf(a, "%s/%s", m->aside, e->d_name), a, &n) < 0)
+        if (!ends_with(e->d_name, ".json") ||
+            read_note(emp_arena_printf(a, "%s/%s", m->aside, e->d_name), a, &n) < 0)
             continue;
         if (emp_str_eq(n.path, path) && !emp_str_eq(n.name, name))
             owner = n.name;
@@ -292,7 +316,8 @@ struct deletion {
     void *arg;
 };
 
-/* The note goes last: while it stands, a crash leaves nothing that the next start would not find. */
+/* The note goes last: while it stands, a crash leaves nothing that the next start would not find.
+ */
 static void delete_work(uv_work_t *w)
 {
     struct deletion *d = w->data;
@@ -300,7 +325,8 @@ static void delete_work(uv_work_t *w)
     for (size_t i = 0; i < 3; i++) {
         if (files[i][0] == '\0' || unlink(files[i]) == 0 || errno == ENOENT || errno == ENOTDIR)
             continue;
-        emp_fail(&d->err, emp_os_error(errno), NULL, "cannot delete %s: %s", files[i], strerror(errno));
+        emp_fail(&d->err, emp_os_error(errno), NULL, "cannot delete %s: %s", files[i],
+                 strerror(errno));
         return;
     }
 }
@@ -314,7 +340,8 @@ static void delete_after(uv_work_t *w, int status)
 }
 
 void emp_models_delete(struct emp_models *m, struct emp_str name, struct emp_str path,
-                       void (*done)(void *arg, struct emp_str name, const struct emp_error *err), void *arg)
+                       void (*done)(void *arg, struct emp_str name, const struct emp_error *err),
+                       void *arg)
 {
     struct deletion *d = calloc(1, sizeof *d);
     if (!d)

@@ -1,13 +1,17 @@
-/* The directory of models. What stands under a model's own path is whole and verified; everything else is kept aside:
+/* The directory of models. What stands under a model's own path is whole and verified; everything
+ * else is kept aside:
  *
  *   DIR/<path>             a whole model
- *   DIR/.emp/KEY.json      {"name","path","bytes","sha256","etag","url"}: written before the first byte is fetched; KEY is made from the name
- *   DIR/.emp/KEY.part      what has been fetched so far; becomes DIR/<path> by rename, after fsync
+ *   DIR/.emp/KEY.json      {"name","path","bytes","sha256","etag","url"}: written before the first
+ * byte is fetched; KEY is made from the name DIR/.emp/KEY.part      what has been fetched so far;
+ * becomes DIR/<path> by rename, after fsync
  *
- * So at any crash a model is either there, or half and known by name, or not there. Files that no KEY.json names were put there by others: they are
- * offered as models named like their path, counted, and never evicted.
+ * So at any crash a model is either there, or half and known by name, or not there. Files that no
+ * KEY.json names were put there by others: they are offered as models named like their path,
+ * counted, and never evicted.
  *
- * Deletions and the search for foreign files run on libuv's thread pool; everything else on the loop's thread. */
+ * Deletions and the search for foreign files run on libuv's thread pool; everything else on the
+ * loop's thread. */
 #ifndef EMP_AGENT_MODELS_H
 #define EMP_AGENT_MODELS_H
 
@@ -29,17 +33,23 @@ struct emp_models {
 /* Makes the directories; `dir` is made absolute. 0 or EMP_E_*. */
 int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, struct emp_error *err);
 
-/* What is there, in the arena; half files without KEY.json are removed, entries without a file forgotten. Blocks. 0 or EMP_E_*. */
-int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_machine_found **ret, uint32_t *ret_count,
-                         int64_t *ret_bytes, struct emp_error *err);
+/* What is there, in the arena; half files without KEY.json are removed, entries without a file
+ * forgotten. Blocks. 0 or EMP_E_*. */
+int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_machine_found **ret,
+                         uint32_t *ret_count, int64_t *ret_bytes, struct emp_error *err);
 
-/* Deletes a model with all that belongs to it. `done` comes in a later turn: 0, or why the file is still there. */
+/* Deletes a model with all that belongs to it. `done` comes in a later turn: 0, or why the file is
+ * still there. */
 void emp_models_delete(struct emp_models *m, struct emp_str name, struct emp_str path,
-                       void (*done)(void *arg, struct emp_str name, const struct emp_error *err), void *arg);
+                       void (*done)(void *arg, struct emp_str name, const struct emp_error *err),
+                       void *arg);
 
-/* Paths, for the one who fetches. 0 or EMP_E_INVALID: the path could leave the directory, or is too long. */
-int emp_models_path(const struct emp_models *m, struct emp_str path, char out[EMP_MODELS_PATH], struct emp_error *err);
-void emp_models_part_path(const struct emp_models *m, struct emp_str name, char out[EMP_MODELS_PATH]);
+/* Paths, for the one who fetches. 0 or EMP_E_INVALID: the path could leave the directory, or is too
+ * long. */
+int emp_models_path(const struct emp_models *m, struct emp_str path, char out[EMP_MODELS_PATH],
+                    struct emp_error *err);
+void emp_models_part_path(const struct emp_models *m, struct emp_str name,
+                          char out[EMP_MODELS_PATH]);
 
 /* KEY.json as it stands. */
 struct emp_models_note {
@@ -48,9 +58,12 @@ struct emp_models_note {
     int64_t bytes;
     bool pinned;
 };
-int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n, struct emp_error *err);
-int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a, struct emp_models_note *ret);
+int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n,
+                          struct emp_error *err);
+int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a,
+                         struct emp_models_note *ret);
 /* The name of another model whose path this is; empty when there is none. In the arena. Blocks. */
-struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a, struct emp_str name, struct emp_str path);
+struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a,
+                                     struct emp_str name, struct emp_str path);
 
 #endif

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* waiting ─► running ─► storing ─► (done)      abandoned: RUN_DONE is out, the connector's own end is still to come */
+/* waiting ─► running ─► storing ─► (done)      abandoned: RUN_DONE is out, the connector's own end
+ * is still to come */
 enum state { WAITING, RUNNING, STORING, ABANDONED };
 
 struct run {
@@ -23,9 +24,9 @@ struct run {
     struct emp_run *handle;
     struct emp_run_task task;
     struct emp_arena arena;
-    struct emp_run_end end;       /* STORING: as the connector gave it, result copied */
+    struct emp_run_end end; /* STORING: as the connector gave it, result copied */
     struct emp_upload *upload;
-    uv_timer_t timer;             /* tells what went wrong at once, but later */
+    uv_timer_t timer; /* tells what went wrong at once, but later */
     struct emp_error err;
 };
 
@@ -67,7 +68,7 @@ static void remove_after(uv_work_t *w, int status)
     struct removal *m = w->data;
     (void)status;
     if (m->err.code)
-        emp_log_error(EMP_LOG_WARN, "runs", "a scratch directory stays behind", &m->err);
+        emp_log_failure(EMP_LOG_WARN, "runs", "a scratch directory stays behind", &m->err);
     free(m);
 }
 
@@ -100,7 +101,8 @@ static void discard(struct run *run)
     uv_close((uv_handle_t *)&run->timer, on_closed);
 }
 
-static void tell_done(struct run *run, const struct emp_run_end *end, const struct emp_output *outputs, uint32_t count)
+static void tell_done(struct run *run, const struct emp_run_end *end,
+                      const struct emp_output *outputs, uint32_t count)
 {
     struct emp_machine_event e = {.kind = EMP_MACHINE_EVENT_RUN_DONE,
                                   .run_done = {.job = run->job,
@@ -138,7 +140,8 @@ static void leave_connector(struct run *run)
     start_waiting(r, connector);
 }
 
-static void on_stored(void *arg, const struct emp_error *err, const struct emp_output *outputs, uint32_t count)
+static void on_stored(void *arg, const struct emp_error *err, const struct emp_output *outputs,
+                      uint32_t count)
 {
     struct run *run = arg;
     run->upload = NULL;
@@ -175,7 +178,8 @@ static void on_run_done(void *arg, const struct emp_run_end *end)
     struct run *run = arg;
     bool abandoned = run->state == ABANDONED;
     if (end->code == 0 && end->result.len > EMP_RESULT_BYTES_MAX) {
-        emp_fail(&run->err, EMP_E_LIMIT, NULL, "the result has %u bytes; at most %d are kept, more belongs into an output file",
+        emp_fail(&run->err, EMP_E_LIMIT, NULL,
+                 "the result has %u bytes; at most %d are kept, more belongs into an output file",
                  end->result.len, EMP_RESULT_BYTES_MAX);
         if (!abandoned)
             tell_error(run, &run->err, false);
@@ -212,11 +216,10 @@ static void on_run_progress(void *arg, double percent, struct emp_str text)
     struct run *run = arg;
     if (run->state == ABANDONED)
         return;
-    struct emp_machine_event e = {.kind = EMP_MACHINE_EVENT_RUN_PROGRESS,
-                                  .run_progress = {.job = run->job,
-                                                   .attempt = run->attempt,
-                                                   .percent = percent,
-                                                   .text = text}};
+    struct emp_machine_event e = {
+        .kind = EMP_MACHINE_EVENT_RUN_PROGRESS,
+        .run_progress = {
+            .job = run->job, .attempt = run->attempt, .percent = percent, .text = text}};
     run->runs->event(run->runs->arg, &e);
 }
 
@@ -225,8 +228,8 @@ static void on_run_progress(void *arg, double percent, struct emp_str text)
 static void on_fail_later(uv_timer_t *t)
 {
     struct run *run = t->data;
-    bool machine_fault = run->err.code == EMP_E_UNKNOWN_SERVICE || run->err.code == EMP_E_IO || run->err.code == EMP_E_DISK_FULL ||
-                         run->err.code == EMP_E_INTERNAL;
+    bool machine_fault = run->err.code == EMP_E_UNKNOWN_SERVICE || run->err.code == EMP_E_IO ||
+                         run->err.code == EMP_E_DISK_FULL || run->err.code == EMP_E_INTERNAL;
     if (run->state != ABANDONED)
         tell_error(run, &run->err, machine_fault);
     discard(run);
@@ -243,11 +246,13 @@ static void fill_task(struct run *run)
 {
     const struct emp_message_assign *a = run->assign;
     struct emp_runs *r = run->runs;
-    struct emp_run_model *models = emp_arena_array(&run->arena, struct emp_run_model, a->model_count);
+    struct emp_run_model *models =
+        emp_arena_array(&run->arena, struct emp_run_model, a->model_count);
     for (uint32_t i = 0; i < a->model_count; i++) {
         models[i].name = a->models[i].name;
         models[i].kind = a->models[i].kind;
-        models[i].path = emp_arena_printf(&run->arena, "%s/%.*s", r->models->dir, EMP_STR_FMT(a->models[i].path));
+        models[i].path = emp_arena_printf(&run->arena, "%s/%.*s", r->models->dir,
+                                          EMP_STR_FMT(a->models[i].path));
     }
     run->task = (struct emp_run_task){
         .job = a->job,
@@ -259,7 +264,8 @@ static void fill_task(struct run *run)
         .models = models,
         .model_count = a->model_count,
         .model_dir = r->models->dir,
-        .scratch = emp_arena_printf(&run->arena, "%s/%llu.%u", r->dir, (unsigned long long)a->job, a->attempt),
+        .scratch = emp_arena_printf(&run->arena, "%s/%llu.%u", r->dir, (unsigned long long)a->job,
+                                    a->attempt),
         .timeout_ms = a->timeout_ms,
     };
 }
@@ -274,7 +280,8 @@ static bool offers(const struct emp_connector *c, struct emp_str service)
 
 static void hand_over(struct run *run)
 {
-    static const struct emp_run_sink sink = {.started = on_run_started, .progress = on_run_progress, .done = on_run_done};
+    static const struct emp_run_sink sink = {
+        .started = on_run_started, .progress = on_run_progress, .done = on_run_done};
     struct emp_runs *r = run->runs;
     struct emp_connector *c = r->connectors[run->connector];
     struct emp_run_sink mine = sink;
@@ -299,7 +306,8 @@ static void start_waiting(struct emp_runs *r, uint32_t connector)
 {
     for (struct emp_chain *i = r->all.next; i != &r->all && has_room(r, connector); i = i->next) {
         struct run *run = emp_chain_of(i, struct run, chain);
-        if (run->state == WAITING && run->connector == connector && !uv_is_active((uv_handle_t *)&run->timer))
+        if (run->state == WAITING && run->connector == connector &&
+            !uv_is_active((uv_handle_t *)&run->timer))
             hand_over(run);
     }
 }
@@ -318,10 +326,12 @@ void emp_runs_start(struct emp_runs *r, const struct emp_message_assign *assign)
     uv_timer_init(r->loop, &run->timer);
     run->timer.data = run;
     emp_chain_add(&r->all, &run->chain);
-    while (run->connector < r->connector_count && !offers(r->connectors[run->connector], assign->service))
+    while (run->connector < r->connector_count &&
+           !offers(r->connectors[run->connector], assign->service))
         run->connector++;
     if (run->connector == r->connector_count) {
-        emp_fail(&run->err, EMP_E_UNKNOWN_SERVICE, NULL, "no connector of this agent offers \"%.*s\"", EMP_STR_FMT(assign->service));
+        emp_fail(&run->err, EMP_E_UNKNOWN_SERVICE, NULL,
+                 "no connector of this agent offers \"%.*s\"", EMP_STR_FMT(assign->service));
         fail_later(run);
     } else if (has_room(r, run->connector)) {
         hand_over(run);
@@ -353,8 +363,22 @@ void emp_runs_abandon(struct emp_runs *r, emp_job_num job, uint32_t attempt)
     emp_runs_stop(r, job, attempt, true);
     if (run->state == WAITING)
         return; // its end is on its way
-    emp_log(EMP_LOG_ERROR, "runs", "a run does not stop and is given up job=%llu attempt=%u", (unsigned long long)job, attempt);
+    emp_log(EMP_LOG_ERROR, "runs", "a run does not stop and is given up job=%llu attempt=%u",
+            (unsigned long long)job, attempt);
     emp_fail(&run->err, EMP_E_INTERNAL, NULL, "the run did not stop when asked and was given up");
     run->state = ABANDONED;
     tell_error(run, &run->err, true);
+}
+
+void emp_runs_stop_all(struct emp_runs *r)
+{
+    for (struct emp_chain *i = r->all.next; i != &r->all; i = i->next) {
+        struct run *run = emp_chain_of(i, struct run, chain);
+        emp_runs_stop(r, run->job, run->attempt, true);
+    }
+}
+
+bool emp_runs_empty(const struct emp_runs *r)
+{
+    return emp_chain_empty(&r->all);
 }

@@ -4,8 +4,9 @@
  *                                      ▲    │
  *                                      └────┴─ pause, next mirror
  *
- * A part may be resumed when there is a hash to find a mistake by, or when it came from the same URL with the same ETag. Bytes of two mirrors in
- * one file whose hash is wrong blame nobody: then it is fetched whole from one mirror before that one is called a liar. */
+ * A part may be resumed when there is a hash to find a mistake by, or when it came from the same
+ * URL with the same ETag. Bytes of two mirrors in one file whose hash is wrong blame nobody: then
+ * it is fetched whole from one mirror before that one is called a liar. */
 #include "agent/transfer.h"
 
 #include "base/random.h"
@@ -22,21 +23,21 @@
 #include <unistd.h>
 
 enum {
-    TRIES = 6,            /* in a row without new bytes, per mirror at most TRIES_MIRROR */
+    TRIES = 6, /* in a row without new bytes, per mirror at most TRIES_MIRROR */
     TRIES_MIRROR = 3,
     STALL_MS = 30000,
     PAUSE_MS = 500,
     PAUSE_MS_MAX = 10000,
     PROGRESS_MS = 250,
-    KEEP_BYTES = 65536,   /* a smaller part is not worth keeping */
+    KEEP_BYTES = 65536, /* a smaller part is not worth keeping */
     HASH_CHUNK = 1 << 20,
-    HASH_FAULTS_MAX = 2,  /* then the mirror is blamed even where others have contributed */
+    HASH_FAULTS_MAX = 2, /* then the mirror is blamed even where others have contributed */
     EARLIER = -1,
 };
 
 struct mirror {
     uint32_t tries;
-    bool out;             /* not asked again */
+    bool out; /* not asked again */
 };
 
 struct emp_transfer {
@@ -46,15 +47,15 @@ struct emp_transfer {
     struct emp_arena arena;
     char part[EMP_MODELS_PATH], whole[EMP_MODELS_PATH];
     int fd;
-    int64_t at;            /* bytes in the part, all of them hashed */
-    int64_t try_from;      /* `at` when this try began */
+    int64_t at;       /* bytes in the part, all of them hashed */
+    int64_t try_from; /* `at` when this try began */
     struct emp_sha256 *sha;
     struct mirror mirrors[EMP_MODEL_URLS_MAX];
     uint32_t mirror_count, mirror; /* the one being asked */
-    uint32_t tries;        /* in a row without new bytes */
-    int part_mirror;       /* whose bytes the part holds; EARLIER: of an earlier life, or of several */
+    uint32_t tries;                /* in a row without new bytes */
+    int part_mirror; /* whose bytes the part holds; EARLIER: of an earlier life, or of several */
     uint32_t hash_faults;
-    char *etag;            /* of the part; NULL: none */
+    char *etag; /* of the part; NULL: none */
     struct emp_str etag_url;
     struct emp_http_fetch *fetch;
     bool metered;
@@ -64,7 +65,7 @@ struct emp_transfer {
     bool cancelled;
     emp_mono_ms progress_at;
     struct emp_random random;
-    struct emp_error err;  /* of the last try, or of the end */
+    struct emp_error err; /* of the last try, or of the end */
     bool machine_fault;
 };
 
@@ -94,7 +95,8 @@ static void drop_part(struct emp_transfer *t)
 
 static void conclude(struct emp_transfer *t, int code)
 {
-    bool keep = (code == EMP_E_NET || code == EMP_E_TIMEOUT || code == EMP_E_CANCELLED) && resumable(t) && t->at >= KEEP_BYTES;
+    bool keep = (code == EMP_E_NET || code == EMP_E_TIMEOUT || code == EMP_E_CANCELLED) &&
+                resumable(t) && t->at >= KEEP_BYTES;
     if (t->fd >= 0)
         close(t->fd);
     if (code < 0 && !keep)
@@ -114,8 +116,8 @@ static void conclude(struct emp_transfer *t, int code)
 static int machine_fails(struct emp_transfer *t, const char *what, int errnum)
 {
     t->machine_fault = true;
-    return emp_fail(&t->err, emp_os_error(errnum), NULL, "model \"%.*s\": %s: %s", EMP_STR_FMT(t->model->name), what,
-                    strerror(errnum));
+    return emp_fail(&t->err, emp_os_error(errnum), NULL, "model \"%.*s\": %s: %s",
+                    EMP_STR_FMT(t->model->name), what, strerror(errnum));
 }
 
 static void on_conclude(uv_timer_t *timer)
@@ -134,7 +136,8 @@ static bool ended_by_cancel(struct emp_transfer *t)
 {
     if (!t->cancelled)
         return false;
-    conclude(t, emp_fail(&t->err, EMP_E_CANCELLED, NULL, "nobody wants model \"%.*s\" any more", EMP_STR_FMT(t->model->name)));
+    conclude(t, emp_fail(&t->err, EMP_E_CANCELLED, NULL, "nobody wants model \"%.*s\" any more",
+                         EMP_STR_FMT(t->model->name)));
     return true;
 }
 
@@ -192,7 +195,8 @@ static int write_note(struct emp_transfer *t)
 static bool usable_part(struct emp_transfer *t, int64_t bytes)
 {
     struct emp_models_note n;
-    if (bytes <= 0 || bytes > t->model->bytes || emp_models_note_read(t->o.models, t->model->name, &t->arena, &n) < 0)
+    if (bytes <= 0 || bytes > t->model->bytes ||
+        emp_models_note_read(t->o.models, t->model->name, &t->arena, &n) < 0)
         return false;
     if (n.bytes != t->model->bytes || strcmp(n.sha256, t->model->sha256) != 0)
         return false;
@@ -213,8 +217,10 @@ static int open_part(struct emp_transfer *t, int64_t *ret_bytes)
     *ret_bytes = usable_part(t, st.st_size) ? st.st_size : 0;
     if (*ret_bytes == 0 && start_over(t) < 0)
         return t->err.code;
-    /* Says at once what the disk cannot hold; file systems that cannot promise room are forgiven. */
-    if (fallocate(t->fd, FALLOC_FL_KEEP_SIZE, 0, t->model->bytes) < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+    /* Says at once what the disk cannot hold; file systems that cannot promise room are forgiven.
+     */
+    if (fallocate(t->fd, FALLOC_FL_KEEP_SIZE, 0, t->model->bytes) < 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
         return machine_fails(t, "no room on the disk", errno);
     return write_note(t);
 }
@@ -227,7 +233,8 @@ static void hash_work(uv_work_t *w)
     char *chunk = malloc(HASH_CHUNK);
     ssize_t n = 0;
     int64_t left = t->try_from;
-    while (chunk && left > 0 && (n = read(t->fd, chunk, left < HASH_CHUNK ? (size_t)left : HASH_CHUNK)) > 0) {
+    while (chunk && left > 0 &&
+           (n = read(t->fd, chunk, left < HASH_CHUNK ? (size_t)left : HASH_CHUNK)) > 0) {
         emp_sha256_add(t->sha, chunk, (size_t)n);
         left -= n;
     }
@@ -352,9 +359,10 @@ static void try_again(struct emp_transfer *t)
 static int lie(struct emp_transfer *t, int code, const char *what, int64_t said)
 {
     t->mirrors[t->mirror].out = true;
-    return emp_fail(&t->err, code, NULL, "model \"%.*s\": %.*s %s %lld; the catalogue says %lld bytes",
-                    EMP_STR_FMT(t->model->name), EMP_STR_FMT(host_of(url_of(t))), what, (long long)said,
-                    (long long)t->model->bytes);
+    return emp_fail(&t->err, code, NULL,
+                    "model \"%.*s\": %.*s %s %lld; the catalogue says %lld bytes",
+                    EMP_STR_FMT(t->model->name), EMP_STR_FMT(host_of(url_of(t))), what,
+                    (long long)said, (long long)t->model->bytes);
 }
 
 static void note_etag(struct emp_transfer *t, const char *etag)
@@ -397,7 +405,8 @@ static int on_data(void *ctx, const void *data, size_t len)
     int r = emp_fd_write_all(t->fd, data, len);
     if (r < 0) {
         t->machine_fault = true;
-        return emp_fail(&t->err, r, NULL, "model \"%.*s\": writing it failed: %s", EMP_STR_FMT(t->model->name), emp_error_text(r));
+        return emp_fail(&t->err, r, NULL, "model \"%.*s\": writing it failed: %s",
+                        EMP_STR_FMT(t->model->name), emp_error_text(r));
     }
     emp_sha256_add(t->sha, data, len);
     t->at += (int64_t)len;
@@ -414,7 +423,10 @@ static int status_code(int status)
 {
     static const struct {
         int status, code;
-    } known[] = {{401, EMP_E_UNAUTHORIZED}, {403, EMP_E_FORBIDDEN}, {404, EMP_E_NOT_FOUND}, {410, EMP_E_NOT_FOUND}};
+    } known[] = {{401, EMP_E_UNAUTHORIZED},
+                 {403, EMP_E_FORBIDDEN},
+                 {404, EMP_E_NOT_FOUND},
+                 {410, EMP_E_NOT_FOUND}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].status == status)
             return known[i].code;
@@ -430,8 +442,8 @@ static void judge_status(struct emp_transfer *t, int status)
         again = true;
     }
     t->mirrors[t->mirror].out = !again;
-    emp_fail(&t->err, status_code(status), NULL, "model \"%.*s\": %.*s answers with status %d", EMP_STR_FMT(t->model->name),
-             EMP_STR_FMT(host_of(url_of(t))), status);
+    emp_fail(&t->err, status_code(status), NULL, "model \"%.*s\": %.*s answers with status %d",
+             EMP_STR_FMT(t->model->name), EMP_STR_FMT(host_of(url_of(t))), status);
 }
 
 static void on_done(void *ctx, const struct emp_http_result *r)
@@ -456,8 +468,9 @@ static void on_done(void *ctx, const struct emp_http_result *r)
     else if (r->code == 0)
         lie(t, EMP_E_SIZE, "ends after byte", t->at);
     else if (!t->machine_fault && !t->mirrors[t->mirror].out) // else on_head or on_data has said it
-        emp_fail(&t->err, r->code == EMP_E_TIMEOUT ? EMP_E_TIMEOUT : EMP_E_NET, NULL, "model \"%.*s\": after %lld of %lld bytes: %s",
-                 EMP_STR_FMT(t->model->name), (long long)t->at, (long long)t->model->bytes, r->text);
+        emp_fail(&t->err, r->code == EMP_E_TIMEOUT ? EMP_E_TIMEOUT : EMP_E_NET, NULL,
+                 "model \"%.*s\": after %lld of %lld bytes: %s", EMP_STR_FMT(t->model->name),
+                 (long long)t->at, (long long)t->model->bytes, r->text);
     bool tainted = t->at > t->try_from && t->err.code == EMP_E_SIZE;
     if (tainted) {
         struct emp_error why = t->err;
@@ -471,7 +484,8 @@ static void ask(struct emp_transfer *t)
 {
     struct emp_str url = url_of(t);
     bool same = t->etag && emp_str_eq(t->etag_url, url);
-    if (t->at && !t->model->sha256[0] && !same && start_over(t) < 0) { // nothing would tell a mistake
+    if (t->at && !t->model->sha256[0] && !same &&
+        start_over(t) < 0) { // nothing would tell a mistake
         conclude(t, t->err.code);
         return;
     }
@@ -479,7 +493,8 @@ static void ask(struct emp_transfer *t)
     struct emp_http_fetch_options o = {.url = emp_arena_printf(&t->arena, "%.*s", EMP_STR_FMT(url)),
                                        .upload_fd = -1,
                                        .resume_from = t->at,
-                                       .if_range = same && t->at && t->etag[0] == '"' ? t->etag : NULL,
+                                       .if_range = same && t->at && t->etag[0] == '"' ? t->etag
+                                                                                      : NULL,
                                        .stall_bytes_per_s = 1,
                                        .stall_ms = t->o.stall_ms,
                                        .bytes_per_s_max = t->o.bytes_per_s_max,
@@ -491,8 +506,8 @@ static void ask(struct emp_transfer *t)
     if (r < 0) {
         t->tries++;
         t->mirrors[t->mirror].out = true;
-        emp_fail(&t->err, EMP_E_NET, NULL, "model \"%.*s\": \"%.*s\" is no URL to fetch from", EMP_STR_FMT(t->model->name),
-                 EMP_STR_FMT(url));
+        emp_fail(&t->err, EMP_E_NET, NULL, "model \"%.*s\": \"%.*s\" is no URL to fetch from",
+                 EMP_STR_FMT(t->model->name), EMP_STR_FMT(url));
         try_again(t);
         return;
     }
@@ -511,7 +526,8 @@ static void check(struct emp_transfer *t)
     bool blame = t->part_mirror != EARLIER || ++t->hash_faults >= HASH_FAULTS_MAX;
     t->mirrors[t->mirror].out = blame;
     t->tries++;
-    emp_fail(&t->err, EMP_E_HASH, NULL, "model \"%.*s\": what %.*s sent has another sha256 than the catalogue says",
+    emp_fail(&t->err, EMP_E_HASH, NULL,
+             "model \"%.*s\": what %.*s sent has another sha256 than the catalogue says",
              EMP_STR_FMT(t->model->name), EMP_STR_FMT(host_of(url_of(t))));
     if (start_over(t) < 0)
         conclude(t, t->err.code);
@@ -526,7 +542,8 @@ static void publish_work(uv_work_t *w)
     struct emp_transfer *t = w->data;
     if (ftruncate(t->fd, t->model->bytes) < 0) // gives back what fallocate promised beyond
         machine_fails(t, "its part cannot be trimmed", errno);
-    else if (emp_dir_make_parent(t->whole, 0755, &t->err) < 0 || emp_file_publish(t->fd, t->part, t->whole, &t->err) < 0)
+    else if (emp_dir_make_parent(t->whole, 0755, &t->err) < 0 ||
+             emp_file_publish(t->fd, t->part, t->whole, &t->err) < 0)
         t->machine_fault = true;
 }
 
@@ -554,14 +571,17 @@ static int prepare(struct emp_transfer *t, int64_t *ret_there)
         return r;
     struct emp_str owner = emp_models_path_owner(t->o.models, &t->arena, model->name, model->path);
     if (owner.len)
-        return emp_fail(&t->err, EMP_E_CONFLICT, "path", "models \"%.*s\" and \"%.*s\" have the same path %.*s",
+        return emp_fail(&t->err, EMP_E_CONFLICT, "path",
+                        "models \"%.*s\" and \"%.*s\" have the same path %.*s",
                         EMP_STR_FMT(model->name), EMP_STR_FMT(owner), EMP_STR_FMT(model->path));
     if (model->url_count == 0)
-        return emp_fail(&t->err, EMP_E_NOT_FOUND, "urls", "model \"%.*s\" has no URL", EMP_STR_FMT(model->name));
+        return emp_fail(&t->err, EMP_E_NOT_FOUND, "urls", "model \"%.*s\" has no URL",
+                        EMP_STR_FMT(model->name));
     return open_part(t, ret_there);
 }
 
-struct emp_transfer *emp_transfer_start(const struct emp_transfer_options *o, const struct emp_model *model,
+struct emp_transfer *emp_transfer_start(const struct emp_transfer_options *o,
+                                        const struct emp_model *model,
                                         const struct emp_transfer_sink *sink)
 {
     struct emp_transfer *t = calloc(1, sizeof *t);

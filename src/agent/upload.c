@@ -18,7 +18,7 @@ struct emp_upload {
     struct emp_upload_options o;
     struct emp_upload_sink sink;
     struct emp_arena arena;
-    const char *prefix;            /* BASE/api/artifacts/JOB_ID/ATTEMPT/ */
+    const char *prefix; /* BASE/api/artifacts/JOB_ID/ATTEMPT/ */
     struct emp_run_output *files;
     struct emp_output *outputs;
     uint32_t count, at;
@@ -83,7 +83,8 @@ static const char *escaped(struct emp_arena *a, struct emp_str s)
     char *out = emp_arena_alloc(a, (size_t)s.len * 3 + 1), *p = out;
     for (uint32_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        bool as_is = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr(plain, c));
+        bool as_is = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     (c && strchr(plain, c));
         if (as_is) {
             *p++ = (char)c;
         } else {
@@ -105,7 +106,8 @@ static void hash_work(uv_work_t *w)
     emp_sha256_hex(digest, out->sha256);
     u->fd = open(u->files[u->at].path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (u->fd < 0)
-        emp_fail(&u->err, EMP_E_IO, NULL, "cannot open output \"%.*s\": %s", EMP_STR_FMT(out->name), strerror(errno));
+        emp_fail(&u->err, EMP_E_IO, NULL, "cannot open output \"%.*s\": %s", EMP_STR_FMT(out->name),
+                 strerror(errno));
 }
 
 static void send_file(struct emp_upload *u);
@@ -132,7 +134,8 @@ static void on_pause_over(uv_timer_t *t)
 
 static void try_later(struct emp_upload *u)
 {
-    int64_t pause = u->pause_ms / 2 + (int64_t)emp_random_below(&u->random, (uint64_t)u->pause_ms / 2 + 1);
+    int64_t pause = u->pause_ms / 2 +
+                    (int64_t)emp_random_below(&u->random, (uint64_t)u->pause_ms / 2 + 1);
     u->pause_ms = u->pause_ms * 2 < u->o.pause_ms_max ? u->pause_ms * 2 : u->o.pause_ms_max;
     uv_timer_start(&u->timer, on_pause_over, (uint64_t)pause, 0);
 }
@@ -142,7 +145,8 @@ static int refusal(int status)
 {
     static const struct {
         int status, code;
-    } known[] = {{404, EMP_E_CONFLICT}, {409, EMP_E_CONFLICT}, {410, EMP_E_CONFLICT}, {413, EMP_E_LIMIT}};
+    } known[] = {
+        {404, EMP_E_CONFLICT}, {409, EMP_E_CONFLICT}, {410, EMP_E_CONFLICT}, {413, EMP_E_LIMIT}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].status == status)
             return known[i].code;
@@ -152,7 +156,8 @@ static int refusal(int status)
 static void on_done(void *ctx, const struct emp_http_result *r)
 {
     struct emp_upload *u = ctx;
-    bool again = r->code != 0 || r->status >= 500 || r->status == 408 || r->status == 429 || r->status == 401;
+    bool again = r->code != 0 || r->status >= 500 || r->status == 408 || r->status == 429 ||
+                 r->status == 401;
     u->fetch = NULL;
     if (u->cancelled) {
         conclude(u);
@@ -160,7 +165,8 @@ static void on_done(void *ctx, const struct emp_http_result *r)
         try_later(u);
     } else if (r->status < 200 || r->status > 299) {
         struct emp_str body = r->body.len > 300 ? (struct emp_str){r->body.ptr, 300} : r->body;
-        emp_fail(&u->err, refusal(r->status), NULL, "the broker refused output \"%.*s\" with status %d: %.*s",
+        emp_fail(&u->err, refusal(r->status), NULL,
+                 "the broker refused output \"%.*s\" with status %d: %.*s",
                  EMP_STR_FMT(u->outputs[u->at].name), r->status, EMP_STR_FMT(body));
         conclude(u);
     } else {
@@ -220,12 +226,14 @@ static void copy_outputs(struct emp_upload *u, const struct emp_upload_job *job)
     for (uint32_t i = 0; i < job->count; i++) {
         u->files[i].path = emp_arena_printf(&u->arena, "%s", job->outputs[i].path);
         u->outputs[i].name = emp_str_copy(&u->arena, job->outputs[i].name);
-        u->outputs[i].type = job->outputs[i].type.len ? emp_str_copy(&u->arena, job->outputs[i].type)
-                                                      : emp_media_type(job->outputs[i].name);
+        u->outputs[i].type = job->outputs[i].type.len
+                                 ? emp_str_copy(&u->arena, job->outputs[i].type)
+                                 : emp_media_type(job->outputs[i].name);
     }
 }
 
-struct emp_upload *emp_upload_start(const struct emp_upload_options *o, const struct emp_upload_job *job,
+struct emp_upload *emp_upload_start(const struct emp_upload_options *o,
+                                    const struct emp_upload_job *job,
                                     const struct emp_upload_sink *sink)
 {
     struct emp_upload *u = calloc(1, sizeof *u);
@@ -240,7 +248,8 @@ struct emp_upload *emp_upload_start(const struct emp_upload_options *o, const st
     emp_arena_init(&u->arena, 4096);
     emp_os_random(&seed, sizeof seed);
     emp_random_init(&u->random, seed);
-    u->prefix = emp_arena_printf(&u->arena, "%s/api/artifacts/%s/%u/", o->base, escaped(&u->arena, job->job_id), job->attempt);
+    u->prefix = emp_arena_printf(&u->arena, "%s/api/artifacts/%s/%u/", o->base,
+                                 escaped(&u->arena, job->job_id), job->attempt);
     copy_outputs(u, job);
     uv_timer_init(o->loop, &u->timer);
     uv_timer_start(&u->timer, on_begin, 0, 0);

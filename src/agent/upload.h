@@ -1,6 +1,8 @@
-/* Brings a run's output files to the broker: PUT BASE/api/artifacts/JOB_ID/ATTEMPT/NAME, one after the other, each hashed first (on libuv's thread pool).
- * A broker that is away, busy or full (5xx, 408, 429, no answer) is asked again until it takes the file or the upload is cancelled: the work is done,
- * it shall not be lost. Any other answer ends it: the attempt is no longer ours (404, 409, 410), or the file is refused (413 and the rest).
+/* Brings a run's output files to the broker: PUT BASE/api/artifacts/JOB_ID/ATTEMPT/NAME, one after
+ * the other, each hashed first (on libuv's thread pool). A broker that is away, busy or full (5xx,
+ * 408, 429, no answer) is asked again until it takes the file or the upload is cancelled: the work
+ * is done, it shall not be lost. Any other answer ends it: the attempt is no longer ours (404, 409,
+ * 410), or the file is refused (413 and the rest).
  *
  * On the loop's thread. */
 #ifndef EMP_AGENT_UPLOAD_H
@@ -14,9 +16,9 @@
 struct emp_upload_options {
     uv_loop_t *loop;
     struct emp_http_client *http;
-    const char *base;      /* http://HOST:PORT */
-    const char *bearer;    /* NULL: none */
-    int64_t pause_ms_max;  /* between tries: from 100 ms, doubling; 0: 5 s */
+    const char *base;     /* http://HOST:PORT */
+    const char *bearer;   /* NULL: none */
+    int64_t pause_ms_max; /* between tries: from 100 ms, doubling; 0: 5 s */
 };
 
 /* Everything is copied. */
@@ -29,13 +31,16 @@ struct emp_upload_job {
 
 struct emp_upload_sink {
     void *arg;
-    /* Once, never from inside _start or _cancel. err->code 0: all are there; outputs, as COMPLETED lists them, are borrowed for the call. IO: a file cannot
-     * be read; CANCELLED; CONFLICT: the attempt is not ours any more; LIMIT, JOB_FAILED: refused. */
-    void (*done)(void *arg, const struct emp_error *err, const struct emp_output *outputs, uint32_t count);
+    /* Once, never from inside _start or _cancel. err->code 0: all are there; outputs, as COMPLETED
+     * lists them, are borrowed for the call. IO: a file cannot be read; CANCELLED; CONFLICT: the
+     * attempt is not ours any more; LIMIT, JOB_FAILED: refused. */
+    void (*done)(void *arg, const struct emp_error *err, const struct emp_output *outputs,
+                 uint32_t count);
 };
 
 struct emp_upload;
-struct emp_upload *emp_upload_start(const struct emp_upload_options *o, const struct emp_upload_job *job,
+struct emp_upload *emp_upload_start(const struct emp_upload_options *o,
+                                    const struct emp_upload_job *job,
                                     const struct emp_upload_sink *sink);
 void emp_upload_cancel(struct emp_upload *u);
 

@@ -15,11 +15,9 @@
 #include "os/random.h"
 #include "os/signals.h"
 
-#include <arpa/inet.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 enum {
     FLUSH_MS = 5000, /* for what was taken in to become durable, at the end */
@@ -28,99 +26,14 @@ enum {
     COMMIT_GRACE_MS = 5000,
 };
 
-/* ------------------------------------------------------------------ where to listen */
-
-int emp_broker_split_listen(struct emp_str listen, char host[64], uint16_t *ret_port,
-                            struct emp_error *err)
-{
-    uint32_t colon = listen.len, from = 0, to;
-    uint32_t port = 0;
-
-    while (colon > 0 && listen.ptr[colon - 1] != ':')
-        colon--;
-    to = colon ? colon - 1 : 0;
-    bool good = colon > 1 && colon < listen.len && listen.len - colon <= 5;
-    for (uint32_t i = colon; good && i < listen.len; i++) {
-        good = listen.ptr[i] >= '0' && listen.ptr[i] <= '9';
-        port = port * 10 + (uint32_t)(listen.ptr[i] - '0');
-    }
-    if (good && listen.ptr[0] == '[') {
-        good = to > 2 && listen.ptr[to - 1] == ']';
-        from = 1;
-        to--;
-    } else if (good) {
-        good = memchr(listen.ptr, ':', to) == NULL;
-    }
-    if (!good || port > UINT16_MAX || to - from >= 64)
-        return emp_fail(err, EMP_E_INVALID, "listen", "\"%.*s\" is no HOST:PORT (or [V6]:PORT)",
-                        EMP_STR_FMT(listen));
-    memcpy(host, listen.ptr + from, to - from);
-    host[to - from] = '\0';
-    *ret_port = (uint16_t)port;
-    return 0;
-}
-
-static bool is_loopback(const char *host, bool *ret_valid)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-
-    *ret_valid = true;
-    if (strcasecmp(host, "localhost") == 0)
-        return true;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&v6);
-    *ret_valid = false;
-    return false;
-}
-
-static struct emp_str listen_or_default(struct emp_str listen)
-{
-    return listen.len ? listen : EMP_STR("127.0.0.1:3331");
-}
-
-int emp_broker_may_listen(struct emp_str listen, uint32_t api_keys, uint32_t agent_tokens,
-                          struct emp_error *err)
-{
-    char host[64];
-    uint16_t port;
-    bool valid;
-
-    listen = listen_or_default(listen);
-    int r = emp_broker_split_listen(listen, host, &port, err);
-    if (r < 0)
-        return r;
-    bool loopback = is_loopback(host, &valid);
-    if (!valid)
-        return emp_fail(err, EMP_E_INVALID, "listen",
-                        "\"%s\" is no IP address to listen on (and not \"localhost\")", host);
-    if (loopback || (api_keys > 0 && agent_tokens > 0))
-        return 0;
-    return emp_fail(err, EMP_E_FORBIDDEN, "listen",
-                    "%.*s can be reached from other machines, and %s is configured: everybody "
-                    "could use the broker. Set %s in the "
-                    "environment, or %s in the configuration; or listen on 127.0.0.1",
-                    EMP_STR_FMT(listen),
-                    api_keys       ? "no agent token"
-                    : agent_tokens ? "no API key"
-                                   : "neither API key nor agent token",
-                    api_keys       ? "EMP_AGENT_TOKENS"
-                    : agent_tokens ? "EMP_API_KEYS"
-                                   : "EMP_API_KEYS and EMP_AGENT_TOKENS",
-                    api_keys       ? "auth.agent_tokens"
-                    : agent_tokens ? "auth.api_keys"
-                                   : "auth.api_keys and auth.agent_tokens");
-}
-
 /* ------------------------------------------------------------------ start */
 
 static void defaults(struct emp_broker_options *o)
 {
     static const struct emp_str everybody[] = {{"*", 1}};
 
-    o->listen = listen_or_default(o->listen);
+    if (o->listen.len == 0)
+        o->listen = EMP_STR("127.0.0.1:3331");
     if (!o->settings)
         o->settings = emp_settings_default();
     if (o->cors_count == 0) {

@@ -294,7 +294,7 @@ static void hand_back(struct emp_machine *m, struct emp_machine_attempt *t, int 
     finish_error(m, t, EMP_MESSAGE_RETURNED, code, emp_str_z(text), machine_fault);
 }
 
-void emp_attempt_assign(struct emp_machine *m, const struct emp_message_assign *a)
+void emp_machine_attempt_assign(struct emp_machine *m, const struct emp_message_assign *a)
 {
     struct emp_machine_attempt *t = newest(m, a->job);
     if (a->job == 0 || a->attempt == 0 || (t && a->attempt < t->attempt))

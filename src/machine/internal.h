@@ -131,7 +131,7 @@ uint32_t emp_machine_slots(const struct emp_machine *m);
 int64_t emp_machine_budget(const struct emp_machine *m);
 
 /* attempt.c */
-void emp_attempt_assign(struct emp_machine *m, const struct emp_message_assign *a);
+void emp_machine_attempt_assign(struct emp_machine *m, const struct emp_message_assign *a);
 void emp_attempt_cancel(struct emp_machine *m, const struct emp_message_lease *l);
 void emp_attempt_ack(struct emp_machine *m, const struct emp_message_lease *l);
 void emp_attempt_started(struct emp_machine *m, const struct emp_machine_event *e);

@@ -228,7 +228,7 @@ static void on_refused(struct emp_machine *m, const struct emp_message *msg)
 
 static void on_assign(struct emp_machine *m, const struct emp_message *msg)
 {
-    emp_attempt_assign(m, &msg->assign);
+    emp_machine_attempt_assign(m, &msg->assign);
 }
 
 static void on_cancel(struct emp_machine *m, const struct emp_message *msg)

@@ -14,7 +14,7 @@
 
 enum {
     WATCH_MS = 1000,
-    FIRST_WATCH_MS = 50,   /* a program that could not be executed has said so by then */
+    FIRST_WATCH_MS = 50, /* a program that could not be executed has said so by then */
     GRACE_MS = 2000,
     STDERR_TAIL = 3000,
     EXIT_USAGE = 64,
@@ -40,15 +40,15 @@ struct emp_run {
     const struct service *service;
     struct emp_arena arena;
     const char *in_dir, *out_dir;
-    int64_t input_bytes;        /* on disk before the start */
+    int64_t input_bytes; /* on disk before the start */
     struct emp_process *process;
     uv_timer_t timer;
     emp_mono_ms started_at;
-    bool started;               /* told */
-    struct emp_buf out;         /* stdout without progress lines */
-    size_t line;                /* where its last line begins */
+    bool started;       /* told */
+    struct emp_buf out; /* stdout without progress lines */
+    size_t line;        /* where its last line begins */
     bool out_over;
-    int limit;                  /* EMP_E_LIMIT, EMP_E_TIMEOUT: why it was killed */
+    int limit; /* EMP_E_LIMIT, EMP_E_TIMEOUT: why it was killed */
     char limit_text[160];
 };
 
@@ -90,8 +90,10 @@ static int result_stdout(struct emp_run *r, struct emp_buf *out, struct emp_erro
 {
     struct emp_str text = trimmed((struct emp_str){r->out.data, (uint32_t)r->out.len});
     if (r->out_over || r->out.failed)
-        return emp_fail(err, EMP_E_LIMIT, NULL, "the command wrote more than %d bytes to standard output, which was to be the result",
-                        EMP_COMMAND_RESULT_BYTES_MAX);
+        return emp_fail(
+            err, EMP_E_LIMIT, NULL,
+            "the command wrote more than %d bytes to standard output, which was to be the result",
+            EMP_COMMAND_RESULT_BYTES_MAX);
     if (is_json(&r->arena, text)) {
         emp_buf_add(out, text.ptr, text.len);
         return 0;
@@ -109,9 +111,11 @@ static int result_file(struct emp_run *r, struct emp_buf *out, struct emp_error 
     const char *path = emp_arena_printf(&r->arena, "%s/result.json", r->task.scratch);
     int code = emp_file_read_all(path, EMP_COMMAND_RESULT_BYTES_MAX, out, err);
     if (code == EMP_E_NOT_FOUND)
-        return emp_fail(err, EMP_E_JOB_FAILED, NULL, "the command ended well but wrote no result.json");
+        return emp_fail(err, EMP_E_JOB_FAILED, NULL,
+                        "the command ended well but wrote no result.json");
     if (code == EMP_E_TOO_LARGE)
-        return emp_fail(err, EMP_E_LIMIT, NULL, "the command's result.json is larger than %d bytes", EMP_COMMAND_RESULT_BYTES_MAX);
+        return emp_fail(err, EMP_E_LIMIT, NULL, "the command's result.json is larger than %d bytes",
+                        EMP_COMMAND_RESULT_BYTES_MAX);
     if (code < 0)
         return code;
     if (!is_json(&r->arena, trimmed((struct emp_str){out->data, (uint32_t)out->len})))
@@ -127,7 +131,8 @@ static int result_none(struct emp_run *r, struct emp_buf *out, struct emp_error 
     return 0;
 }
 
-static int promised_outputs(struct emp_run *r, const struct emp_run_output *outputs, uint32_t count, struct emp_error *err)
+static int promised_outputs(struct emp_run *r, const struct emp_run_output *outputs, uint32_t count,
+                            struct emp_error *err)
 {
     const struct emp_str *names;
     uint32_t n = emp_template_outputs(r->service->template, &names);
@@ -136,14 +141,16 @@ static int promised_outputs(struct emp_run *r, const struct emp_run_output *outp
         for (uint32_t j = 0; j < count; j++)
             found = found || emp_str_eq(outputs[j].name, names[i]);
         if (!found)
-            return emp_fail(err, EMP_E_JOB_FAILED, NULL, "the command ended well but did not write its output \"%.*s\"",
+            return emp_fail(err, EMP_E_JOB_FAILED, NULL,
+                            "the command ended well but did not write its output \"%.*s\"",
                             EMP_STR_FMT(names[i]));
     }
     return 0;
 }
 
 /* Fills `end` from a command that ended well; `result` must live until it is told. */
-static int gather(struct emp_run *r, struct emp_run_end *end, struct emp_buf *result, struct emp_error *err)
+static int gather(struct emp_run *r, struct emp_run_end *end, struct emp_buf *result,
+                  struct emp_error *err)
 {
     static int (*const results[])(struct emp_run *, struct emp_buf *, struct emp_error *) = {
         [EMP_COMMAND_RESULT_STDOUT] = result_stdout,
@@ -151,7 +158,8 @@ static int gather(struct emp_run *r, struct emp_run_end *end, struct emp_buf *re
         [EMP_COMMAND_RESULT_NONE] = result_none,
     };
     struct emp_run_output *outputs = NULL;
-    int code = emp_outputs_collect(&r->arena, r->out_dir, r->service->def.output_bytes_max, &outputs, &end->output_count, err);
+    int code = emp_outputs_collect(&r->arena, r->out_dir, r->service->def.output_bytes_max,
+                                   &outputs, &end->output_count, err);
     if (code < 0 || (code = promised_outputs(r, outputs, end->output_count, err)) < 0 ||
         (code = results[r->service->def.result](r, result, err)) < 0)
         return code;
@@ -161,7 +169,8 @@ static int gather(struct emp_run *r, struct emp_run_end *end, struct emp_buf *re
 }
 
 /* Text, and whose fault, of a command that did not end well. */
-static int blame(struct emp_run *r, const struct emp_process_end *p, struct emp_run_end *end, struct emp_error *err)
+static int blame(struct emp_run *r, const struct emp_process_end *p, struct emp_run_end *end,
+                 struct emp_error *err)
 {
     if (r->limit)
         return emp_fail(err, r->limit, NULL, "%s", r->limit_text);
@@ -169,9 +178,11 @@ static int blame(struct emp_run *r, const struct emp_process_end *p, struct emp_
         end->machine_fault = true;
         return emp_fail(err, p->code, NULL, "the command could not be started: %s", p->text);
     }
-    int code = p->exit_status == EXIT_USAGE || p->exit_status == EXIT_DATA ? EMP_E_JOB_REJECTED : p->code;
+    int code = p->exit_status == EXIT_USAGE || p->exit_status == EXIT_DATA ? EMP_E_JOB_REJECTED
+                                                                           : p->code;
     struct emp_str tail = trimmed((struct emp_str){p->stderr_tail, (uint32_t)p->stderr_tail_len});
-    end->text = emp_str_z(emp_arena_printf(&r->arena, "the command %s%s%.*s", p->text, tail.len ? ": " : "", EMP_STR_FMT(tail)));
+    end->text = emp_str_z(emp_arena_printf(&r->arena, "the command %s%s%.*s", p->text,
+                                           tail.len ? ": " : "", EMP_STR_FMT(tail)));
     return emp_fail(err, code, NULL, "%s", p->text);
 }
 
@@ -181,7 +192,8 @@ static void on_exit_process(void *ctx, const struct emp_process_end *p)
     struct emp_run_end end = {.run_ms = p->wall_ms};
     struct emp_error err = {0};
     struct emp_buf result;
-    emp_buf_init(&result, 8 * EMP_COMMAND_RESULT_BYTES_MAX); // escaped text may be longer than the text
+    emp_buf_init(&result,
+                 8 * EMP_COMMAND_RESULT_BYTES_MAX); // escaped text may be longer than the text
     uv_timer_stop(&r->timer);
     if (p->started)
         tell_started(r);
@@ -213,12 +225,14 @@ static void on_watch(uv_timer_t *t)
     int64_t ran = emp_mono_now() - r->started_at;
     tell_started(r);
     if (def->timeout_ms > 0 && ran >= def->timeout_ms) {
-        snprintf(r->limit_text, sizeof r->limit_text, "the command ran longer than its service's limit of %.3f s and was stopped",
+        snprintf(r->limit_text, sizeof r->limit_text,
+                 "the command ran longer than its service's limit of %.3f s and was stopped",
                  (double)def->timeout_ms / 1000);
         kill_for(r, EMP_E_TIMEOUT);
     }
     if (emp_dir_bytes(r->task.scratch, NULL) > def->output_bytes_max + r->input_bytes + (1 << 20)) {
-        snprintf(r->limit_text, sizeof r->limit_text, "the command wrote more than the %lld bytes allowed and was stopped",
+        snprintf(r->limit_text, sizeof r->limit_text,
+                 "the command wrote more than the %lld bytes allowed and was stopped",
                  (long long)def->output_bytes_max);
         kill_for(r, EMP_E_LIMIT);
     }
@@ -254,7 +268,8 @@ static void on_stdout(void *ctx, const char *data, size_t len)
         const char *newline = memchr(data, '\n', len), *carriage = memchr(data, '\r', len);
         const char *stop = !newline || (carriage && carriage < newline) ? carriage : newline;
         size_t n = stop ? (size_t)(stop - data) + 1 : len;
-        if (r->out.len + n > EMP_COMMAND_RESULT_BYTES_MAX) { // the rest is read for its progress alone
+        if (r->out.len + n >
+            EMP_COMMAND_RESULT_BYTES_MAX) { // the rest is read for its progress alone
             r->out_over = true;
             r->out.len = r->line;
         }
@@ -278,7 +293,8 @@ static int make_dirs(struct emp_run *r, struct emp_error *err)
 {
     static const char *const names[] = {"in", "out", "tmp"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        int code = emp_dir_make(emp_arena_printf(&r->arena, "%s/%s", r->task.scratch, names[i]), 0755, err);
+        int code = emp_dir_make(emp_arena_printf(&r->arena, "%s/%s", r->task.scratch, names[i]),
+                                0755, err);
         if (code < 0)
             return code;
     }
@@ -292,7 +308,8 @@ static int make_output_parents(struct emp_run *r, struct emp_error *err)
     const struct emp_str *names;
     uint32_t n = emp_template_outputs(r->service->template, &names);
     for (uint32_t i = 0; i < n; i++) {
-        const char *path = emp_arena_printf(&r->arena, "%s/%.*s", r->out_dir, EMP_STR_FMT(names[i]));
+        const char *path =
+            emp_arena_printf(&r->arena, "%s/%.*s", r->out_dir, EMP_STR_FMT(names[i]));
         int code = emp_dir_make_parent(path, 0755, err);
         if (code < 0)
             return code;
@@ -309,7 +326,8 @@ static int prepare(struct emp_run *r, const char *const **ret_argv, struct emp_e
     if (code < 0)
         return EMP_E_JOB_REJECTED;
     if (payload->type != EMP_JSON_OBJECT)
-        return emp_fail(err, EMP_E_JOB_REJECTED, "payload", "the payload of this service is an object, not %s",
+        return emp_fail(err, EMP_E_JOB_REJECTED, "payload",
+                        "the payload of this service is an object, not %s",
                         emp_json_type_word(payload->type));
     struct emp_str *inputs = NULL;
     struct emp_template_values v = {.task = &r->task, .payload = payload};
@@ -369,13 +387,14 @@ static const struct service *find_service(const struct command *c, struct emp_st
     return NULL;
 }
 
-static int start(struct emp_connector *base, const struct emp_run_task *task, const struct emp_run_sink *sink,
-                 struct emp_run **ret, struct emp_error *err)
+static int start(struct emp_connector *base, const struct emp_run_task *task,
+                 const struct emp_run_sink *sink, struct emp_run **ret, struct emp_error *err)
 {
     struct command *c = (struct command *)base;
     const struct service *s = find_service(c, task->service);
     if (!s)
-        return emp_fail(err, EMP_E_UNKNOWN_SERVICE, NULL, "this agent defines no service \"%.*s\"", EMP_STR_FMT(task->service));
+        return emp_fail(err, EMP_E_UNKNOWN_SERVICE, NULL, "this agent defines no service \"%.*s\"",
+                        EMP_STR_FMT(task->service));
     struct emp_run *r = calloc(1, sizeof *r);
     if (!r)
         return emp_fail(err, EMP_E_INTERNAL, NULL, "no memory for a run");
@@ -415,7 +434,8 @@ static void close_connector(struct emp_connector *base, void (*closed)(void *arg
 
 /* ---------------------------------------------------------------- services */
 
-static int add_service(struct command *c, struct service *s, const struct emp_command_service *def, struct emp_error *err)
+static int add_service(struct command *c, struct service *s, const struct emp_command_service *def,
+                       struct emp_error *err)
 {
     struct emp_error why = {0};
     s->def = *def;
@@ -424,18 +444,22 @@ static int add_service(struct command *c, struct service *s, const struct emp_co
     if (s->def.progress.len == 0)
         s->def.progress = EMP_STR("progress");
     if (def->name.len == 0 || def->name.len > EMP_NAME_MAX)
-        return emp_fail(err, EMP_E_INVALID, "services", "a service's name has 1 to %d bytes", EMP_NAME_MAX);
+        return emp_fail(err, EMP_E_INVALID, "services", "a service's name has 1 to %d bytes",
+                        EMP_NAME_MAX);
     for (uint32_t i = 0; i < def->env_count; i++)
         if (!def->env[i].len || !memchr(def->env[i].ptr, '=', def->env[i].len))
-            return emp_fail(err, EMP_E_INVALID, "services", "service %.*s: env \"%.*s\" is not NAME=value", EMP_STR_FMT(def->name),
+            return emp_fail(err, EMP_E_INVALID, "services",
+                            "service %.*s: env \"%.*s\" is not NAME=value", EMP_STR_FMT(def->name),
                             EMP_STR_FMT(def->env[i]));
     int code = emp_template_compile(&c->arena, def->argv, def->argv_count, &s->template, &why);
     if (code < 0)
-        return emp_fail(err, code, "services", "service %.*s: %s", EMP_STR_FMT(def->name), why.text);
+        return emp_fail(err, code, "services", "service %.*s: %s", EMP_STR_FMT(def->name),
+                        why.text);
     return 0;
 }
 
-int emp_command_new(const struct emp_connector_host *host, const struct emp_command_service *services, uint32_t count,
+int emp_command_new(const struct emp_connector_host *host,
+                    const struct emp_command_service *services, uint32_t count,
                     struct emp_connector **ret, struct emp_error *err)
 {
     static const struct emp_connector_ops ops = {start, stop, close_connector};
@@ -455,7 +479,8 @@ int emp_command_new(const struct emp_connector_host *host, const struct emp_comm
         }
         names[i] = services[i].name;
     }
-    c->base = (struct emp_connector){.ops = &ops, .name = "command", .services = names, .service_count = count};
+    c->base = (struct emp_connector){
+        .ops = &ops, .name = "command", .services = names, .service_count = count};
     *ret = &c->base;
     return 0;
 }

@@ -1,17 +1,20 @@
-/* The `command` connector: each service the operator defines (struct emp_command_service) is a program started per job: argv template (template.h), input
- * files, output files, progress lines, limits. A run lives in its scratch directory:
+/* The `command` connector: each service the operator defines (struct emp_command_service) is a
+ * program started per job: argv template (template.h), input files, output files, progress lines,
+ * limits. A run lives in its scratch directory:
  *
  *   SCRATCH/           the command's working directory
  *   SCRATCH/in/NAME    from payload.inputs: {"NAME": {"text": "…"} | {"base64": "…"} | "…text…"}
- *   SCRATCH/out/       every regular file in here (at most EMP_ATTEMPT_OUTPUTS_MAX, any depth) becomes an output under its relative name
- *   SCRATCH/tmp/       TMPDIR
- *   SCRATCH/payload.json, SCRATCH/result.json
+ *   SCRATCH/out/       every regular file in here (at most EMP_ATTEMPT_OUTPUTS_MAX, any depth)
+ * becomes an output under its relative name SCRATCH/tmp/       TMPDIR SCRATCH/payload.json,
+ * SCRATCH/result.json
  *
- * The environment is PATH, HOME, LANG, TMPDIR and what the service adds; EMP_JOB_ID, EMP_ATTEMPT. stdin is /dev/null.
+ * The environment is PATH, HOME, LANG, TMPDIR and what the service adds; EMP_JOB_ID, EMP_ATTEMPT.
+ * stdin is /dev/null.
  *
- * How it ends: exit status 0, and every {output.NAME} was written: completed. 64 or 65 (EX_USAGE, EX_DATAERR): rejected, no retry. Any
- * other, or a signal: failed, retryable, with the last lines of stderr. Program missing: this machine's fault. A limit: failed, not retryable
- * (LIMIT), or retryable (TIMEOUT). When it ends, however it ends, all processes it started are killed. */
+ * How it ends: exit status 0, and every {output.NAME} was written: completed. 64 or 65 (EX_USAGE,
+ * EX_DATAERR): rejected, no retry. Any other, or a signal: failed, retryable, with the last lines
+ * of stderr. Program missing: this machine's fault. A limit: failed, not retryable (LIMIT), or
+ * retryable (TIMEOUT). When it ends, however it ends, all processes it started are killed. */
 #ifndef EMP_AGENT_CONNECTORS_COMMAND_H
 #define EMP_AGENT_CONNECTORS_COMMAND_H
 
@@ -24,8 +27,10 @@ enum {
     EMP_COMMAND_OUTPUT_DEPTH_MAX = 16,
 };
 
-/* 0; EMP_E_INVALID: a service's template is wrong, the text names service, word and reason. `services` is borrowed for the life of the connector. */
-int emp_command_new(const struct emp_connector_host *host, const struct emp_command_service *services, uint32_t count,
+/* 0; EMP_E_INVALID: a service's template is wrong, the text names service, word and reason.
+ * `services` is borrowed for the life of the connector. */
+int emp_command_new(const struct emp_connector_host *host,
+                    const struct emp_command_service *services, uint32_t count,
                     struct emp_connector **ret, struct emp_error *err);
 
 #endif

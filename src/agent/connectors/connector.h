@@ -40,10 +40,10 @@ struct emp_run_task {
     const struct emp_run_model *models;
     uint32_t model_count;
     const char *model_dir; /* absolute */
-    const char *scratch;    /* absolute path of a directory of the run's own, not yet there: a
-                               connector that wants it makes it; removed after `done` and the
-                               uploads */
-    int64_t timeout_ms;  /* the brain enforces it; 0: none */
+    const char *scratch;   /* absolute path of a directory of the run's own, not yet there: a
+                              connector that wants it makes it; removed after `done` and the
+                              uploads */
+    int64_t timeout_ms;    /* the brain enforces it; 0: none */
 };
 
 struct emp_run_output {

@@ -48,10 +48,12 @@ int64_t emp_base64_decode(const char *text, size_t len, uint8_t *out)
 
 static int rejected(struct emp_error *err, struct emp_str name, const char *why)
 {
-    return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs \"%.*s\": %s", EMP_STR_FMT(name), why);
+    return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs \"%.*s\": %s",
+                    EMP_STR_FMT(name), why);
 }
 
-static int content(struct emp_arena *a, const struct emp_json *v, struct emp_str *ret, struct emp_error *err)
+static int content(struct emp_arena *a, const struct emp_json *v, struct emp_str *ret,
+                   struct emp_error *err)
 {
     const struct emp_json *text = v->type == EMP_JSON_STRING ? v : emp_json_find(v, "text");
     const struct emp_json *base64 = v->type == EMP_JSON_OBJECT ? emp_json_find(v, "base64") : NULL;
@@ -76,33 +78,37 @@ static int write_input(const char *path, struct emp_str bytes, struct emp_error 
         return r == EMP_E_CONFLICT ? EMP_E_JOB_REJECTED : r; // an input both file and directory
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
-        return emp_fail(err, errno == EEXIST || errno == EISDIR ? EMP_E_JOB_REJECTED : emp_os_error(errno), NULL,
-                        "cannot write input %s: %s", path, strerror(errno));
+        return emp_fail(
+            err, errno == EEXIST || errno == EISDIR ? EMP_E_JOB_REJECTED : emp_os_error(errno),
+            NULL, "cannot write input %s: %s", path, strerror(errno));
     r = emp_fd_write_all(fd, bytes.ptr, bytes.len);
     close(fd);
     return r < 0 ? emp_fail(err, r, NULL, "cannot write input %s", path) : 0;
 }
 
-int emp_inputs_write(struct emp_arena *a, const struct emp_json *payload, const char *dir, struct emp_str **ret_names,
-                     uint32_t *ret_count, struct emp_error *err)
+int emp_inputs_write(struct emp_arena *a, const struct emp_json *payload, const char *dir,
+                     struct emp_str **ret_names, uint32_t *ret_count, struct emp_error *err)
 {
     const struct emp_json *inputs = emp_json_find(payload, "inputs");
     *ret_count = 0;
     if (!inputs || inputs->type == EMP_JSON_NULL)
         return 0;
     if (inputs->type != EMP_JSON_OBJECT)
-        return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs is %s; an object is wanted",
+        return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs",
+                        "payload.inputs is %s; an object is wanted",
                         emp_json_type_word(inputs->type));
     if (inputs->count > EMP_COMMAND_INPUTS_MAX)
-        return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs has %u files; at most %d are taken",
-                        inputs->count, EMP_COMMAND_INPUTS_MAX);
+        return emp_fail(err, EMP_E_JOB_REJECTED, "payload.inputs",
+                        "payload.inputs has %u files; at most %d are taken", inputs->count,
+                        EMP_COMMAND_INPUTS_MAX);
     *ret_names = emp_arena_array(a, struct emp_str, inputs->count);
     for (const struct emp_json *v = inputs->first; v; v = v->next) {
         struct emp_str bytes = {0};
         if (!emp_path_is_safe_relative_str(v->key))
             return rejected(err, v->key, "a relative path without \"..\" is wanted as name");
         int r = content(a, v, &bytes, err);
-        if (r < 0 || (r = write_input(emp_arena_printf(a, "%s/%.*s", dir, EMP_STR_FMT(v->key)), bytes, err)) < 0)
+        if (r < 0 || (r = write_input(emp_arena_printf(a, "%s/%.*s", dir, EMP_STR_FMT(v->key)),
+                                      bytes, err)) < 0)
             return r;
         (*ret_names)[(*ret_count)++] = v->key;
     }
@@ -122,12 +128,15 @@ struct walk {
 static int take_file(struct walk *w, const char *path, const char *name, int64_t bytes)
 {
     if (!emp_path_is_safe_relative(name))
-        return emp_fail(w->err, EMP_E_JOB_FAILED, NULL, "the command wrote an output whose name is not usable: \"%s\"", name);
+        return emp_fail(w->err, EMP_E_JOB_FAILED, NULL,
+                        "the command wrote an output whose name is not usable: \"%s\"", name);
     if (w->count == EMP_ATTEMPT_OUTPUTS_MAX)
-        return emp_fail(w->err, EMP_E_LIMIT, NULL, "the command wrote more than %d outputs", EMP_ATTEMPT_OUTPUTS_MAX);
+        return emp_fail(w->err, EMP_E_LIMIT, NULL, "the command wrote more than %d outputs",
+                        EMP_ATTEMPT_OUTPUTS_MAX);
     w->bytes += bytes;
     if (w->bytes > w->bytes_max)
-        return emp_fail(w->err, EMP_E_LIMIT, NULL, "the command's outputs take more than the %lld bytes allowed",
+        return emp_fail(w->err, EMP_E_LIMIT, NULL,
+                        "the command's outputs take more than the %lld bytes allowed",
                         (long long)w->bytes_max);
     emp_arena_reserve(w->arena, w->outputs, w->count, w->cap);
     w->outputs[w->count++] = (struct emp_run_output){.name = emp_str_z(name), .path = path};
@@ -137,7 +146,8 @@ static int take_file(struct walk *w, const char *path, const char *name, int64_t
 static int walk_dir(struct walk *w, const char *dir, const char *prefix, int depth)
 {
     if (depth > EMP_COMMAND_OUTPUT_DEPTH_MAX)
-        return emp_fail(w->err, EMP_E_LIMIT, NULL, "the command's outputs lie deeper than %d directories",
+        return emp_fail(w->err, EMP_E_LIMIT, NULL,
+                        "the command's outputs lie deeper than %d directories",
                         EMP_COMMAND_OUTPUT_DEPTH_MAX);
     DIR *d = opendir(dir);
     if (!d)
@@ -167,8 +177,9 @@ static int by_name(const void *a, const void *b)
     return emp_str_cmp(x->name, y->name);
 }
 
-int emp_outputs_collect(struct emp_arena *a, const char *dir, int64_t bytes_max, struct emp_run_output **ret_outputs,
-                        uint32_t *ret_count, struct emp_error *err)
+int emp_outputs_collect(struct emp_arena *a, const char *dir, int64_t bytes_max,
+                        struct emp_run_output **ret_outputs, uint32_t *ret_count,
+                        struct emp_error *err)
 {
     struct walk w = {.arena = a, .bytes_max = bytes_max, .err = err};
     int r = walk_dir(&w, dir, "", 0);

@@ -33,26 +33,28 @@ struct emp_run {
     struct plan plan;
     uv_timer_t timer;
     emp_mono_ms started_at;
-    int64_t step;           /* -1: loading */
+    int64_t step; /* -1: loading */
     bool stopped;
 };
 
 /* ---------------------------------------------------------------- the payload */
 
-static int number(struct emp_arena *a, const struct emp_json *payload, const char *name, double max, double *ret,
-                  struct emp_error *err)
+static int number(struct emp_arena *a, const struct emp_json *payload, const char *name, double max,
+                  double *ret, struct emp_error *err)
 {
     const struct emp_json *v = emp_json_find(payload, name);
     if (!v)
         return 0;
     if (v->type != EMP_JSON_NUMBER || emp_json_number(v) < 0 || emp_json_number(v) > max)
-        return emp_fail(err, EMP_E_JOB_REJECTED, name, "payload.%s is %s; a number from 0 to %.0f is wanted", name,
+        return emp_fail(err, EMP_E_JOB_REJECTED, name,
+                        "payload.%s is %s; a number from 0 to %.0f is wanted", name,
                         emp_json_excerpt(a, v), max);
     *ret = emp_json_number(v);
     return 0;
 }
 
-static int fail_word(struct emp_arena *a, const struct emp_json *payload, struct plan *p, struct emp_error *err)
+static int fail_word(struct emp_arena *a, const struct emp_json *payload, struct plan *p,
+                     struct emp_error *err)
 {
     const struct emp_json *v = emp_json_find(payload, "fail");
     if (!v)
@@ -66,7 +68,8 @@ static int fail_word(struct emp_arena *a, const struct emp_json *payload, struct
     p->fail = p->permanent || p->machine;
     if (p->fail)
         return 0;
-    return emp_fail(err, EMP_E_JOB_REJECTED, "fail", "payload.fail is %s; true, false, \"permanent\" or \"machine\" is wanted",
+    return emp_fail(err, EMP_E_JOB_REJECTED, "fail",
+                    "payload.fail is %s; true, false, \"permanent\" or \"machine\" is wanted",
                     emp_json_excerpt(a, v));
 }
 
@@ -80,11 +83,13 @@ static int read_plan(struct simulation *s, struct emp_run *r, struct emp_error *
     if (code < 0)
         return code;
     if (payload->type != EMP_JSON_OBJECT)
-        return emp_fail(err, EMP_E_JOB_REJECTED, "payload", "the payload of a simulation is an object, not %s",
+        return emp_fail(err, EMP_E_JOB_REJECTED, "payload",
+                        "the payload of a simulation is an object, not %s",
                         emp_json_type_word(payload->type));
     p->run_ms = (double)s->default_run_ms;
     p->steps = -1;
-    if ((code = number(a, payload, "duration_ms", (double)EMP_DURATION_MS_MAX, &p->run_ms, err)) < 0 ||
+    if ((code = number(a, payload, "duration_ms", (double)EMP_DURATION_MS_MAX, &p->run_ms, err)) <
+            0 ||
         (code = number(a, payload, "load_ms", (double)EMP_DURATION_MS_MAX, &p->load_ms, err)) < 0 ||
         (code = number(a, payload, "steps", STEPS_MAX, &p->steps, err)) < 0 ||
         (code = number(a, payload, "output_bytes", OUTPUT_BYTES_MAX, &p->output_bytes, err)) < 0 ||
@@ -94,8 +99,9 @@ static int read_plan(struct simulation *s, struct emp_run *r, struct emp_error *
     if (p->steps < 0)
         p->steps = p->run_ms < QUIET_MS ? 0 : STEPS_DEFAULT;
     const struct emp_json *result = emp_json_find(payload, "result");
-    p->result = result ? result->raw
-                       : emp_str_z(emp_arena_printf(a, "{\"duration_ms\":%lld}", (long long)p->run_ms));
+    p->result =
+        result ? result->raw
+               : emp_str_z(emp_arena_printf(a, "{\"duration_ms\":%lld}", (long long)p->run_ms));
     return 0;
 }
 
@@ -159,7 +165,8 @@ static void conclude(struct emp_run *r)
 {
     const struct plan *p = &r->plan;
     int64_t run_ms = r->step < 0 ? 0 : emp_mono_now() - r->started_at;
-    struct emp_run_end end = {.run_ms = run_ms, .retryable = !p->permanent, .machine_fault = p->machine};
+    struct emp_run_end end = {
+        .run_ms = run_ms, .retryable = !p->permanent, .machine_fault = p->machine};
     if (r->stopped) {
         end.code = EMP_E_CANCELLED;
         end.text = EMP_STR("stopped");
@@ -189,8 +196,10 @@ static void on_tick(uv_timer_t *t)
         r->sink.started(r->sink.arg, (int64_t)r->plan.load_ms);
     } else if (steps > 0) {
         char text[64];
-        int n = snprintf(text, sizeof text, "step %lld of %lld", (long long)r->step, (long long)steps);
-        r->sink.progress(r->sink.arg, 100.0 * (double)r->step / (double)steps, (struct emp_str){text, (uint32_t)n});
+        int n =
+            snprintf(text, sizeof text, "step %lld of %lld", (long long)r->step, (long long)steps);
+        r->sink.progress(r->sink.arg, 100.0 * (double)r->step / (double)steps,
+                         (struct emp_str){text, (uint32_t)n});
     }
     if (++r->step > (steps > 0 ? steps : 1)) {
         conclude(r);
@@ -202,8 +211,8 @@ static void on_tick(uv_timer_t *t)
     uv_timer_start(t, on_tick, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
-static int start(struct emp_connector *c, const struct emp_run_task *task, const struct emp_run_sink *sink,
-                 struct emp_run **ret, struct emp_error *err)
+static int start(struct emp_connector *c, const struct emp_run_task *task,
+                 const struct emp_run_sink *sink, struct emp_run **ret, struct emp_error *err)
 {
     struct simulation *s = (struct simulation *)c;
     struct emp_run *r = calloc(1, sizeof *r);
@@ -240,14 +249,16 @@ static void close_connector(struct emp_connector *c, void (*closed)(void *arg), 
     closed(arg);
 }
 
-struct emp_connector *emp_simulation_new(const struct emp_connector_host *host, int64_t default_run_ms)
+struct emp_connector *emp_simulation_new(const struct emp_connector_host *host,
+                                         int64_t default_run_ms)
 {
     static const struct emp_connector_ops ops = {start, stop, close_connector};
     static const struct emp_str services[] = {{"simulation", 10}};
     struct simulation *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->base = (struct emp_connector){.ops = &ops, .name = "simulation", .services = services, .service_count = 1};
+    s->base = (struct emp_connector){
+        .ops = &ops, .name = "simulation", .services = services, .service_count = 1};
     s->host = *host;
     s->default_run_ms = default_run_ms > 0 ? default_run_ms : 1000;
     return &s->base;

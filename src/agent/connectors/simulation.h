@@ -1,12 +1,13 @@
-/* The `simulation` connector: work that only takes time, for tests, load and demonstrations. Service "simulation".
+/* The `simulation` connector: work that only takes time, for tests, load and demonstrations.
+ * Service "simulation".
  *
  * payload: {"duration_ms": number,        how long; default: the agent's setting
  *           "load_ms": number,            before that: as if models were loaded; default 0
  *           "fail": true                  fails, retryable
  *                 | "permanent"           fails, no retry can help
  *                 | "machine",            fails, and blames this machine
- *           "fail_attempts": number,      fails, retryable, while the attempt's number is not above it
- *           "steps": 0 … 1000,            progress reports; default 10, none for runs under 200 ms
+ *           "fail_attempts": number,      fails, retryable, while the attempt's number is not above
+ * it "steps": 0 … 1000,            progress reports; default 10, none for runs under 200 ms
  *           "output_bytes": 0 … 1 GB,     writes an output "output.bin" of so many bytes
  *           "result": any}                becomes the result; default {"duration_ms": …}
  * Other members are ignored. A wrong type or range: EMP_E_JOB_REJECTED, naming member and value. */
@@ -16,6 +17,7 @@
 #include "agent/connectors/connector.h"
 
 /* NULL when there is no memory. */
-struct emp_connector *emp_simulation_new(const struct emp_connector_host *host, int64_t default_run_ms);
+struct emp_connector *emp_simulation_new(const struct emp_connector_host *host,
+                                         int64_t default_run_ms);
 
 #endif

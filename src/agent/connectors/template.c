@@ -1,4 +1,5 @@
-/* A word is a list of parts: literal text, or a placeholder of one of the kinds in the table below. */
+/* A word is a list of parts: literal text, or a placeholder of one of the kinds in the table below.
+ */
 #include "agent/connectors/template.h"
 
 #include "os/files.h"
@@ -27,7 +28,7 @@ struct part {
     struct emp_str text;     /* literal, or what follows the dot */
     struct emp_str fallback; /* PAYLOAD: after '=' */
     bool has_fallback, any;
-    uint32_t index;          /* MODELS */
+    uint32_t index; /* MODELS */
 };
 struct word {
     struct part *parts;
@@ -83,9 +84,12 @@ static int find_kind(struct emp_str inner, struct part *p, struct emp_error *err
         p->text = from(inner, head.len + 1);
         return 0;
     }
-    return emp_fail(err, EMP_E_INVALID, NULL, "{%.*s} is no placeholder; known are {payload.KEY}, {input.NAME}, {output.NAME}, "
-                    "{outputs}, {model.NAME}, {models.N}, {model_dir}, {payload_file}, {scratch}, {job_id}, {attempt}",
-                    EMP_STR_FMT(inner));
+    return emp_fail(
+        err, EMP_E_INVALID, NULL,
+        "{%.*s} is no placeholder; known are {payload.KEY}, {input.NAME}, {output.NAME}, "
+        "{outputs}, {model.NAME}, {models.N}, {model_dir}, {payload_file}, {scratch}, {job_id}, "
+        "{attempt}",
+        EMP_STR_FMT(inner));
 }
 
 /* "KEY", "KEY=TEXT", "KEY:any", "KEY:any=TEXT" */
@@ -112,11 +116,15 @@ static int check_name(struct part *p, struct emp_error *err)
             return emp_fail(err, EMP_E_INVALID, NULL, "{payload.} lacks a key");
     } else if (p->kind == INPUT || p->kind == OUTPUT) {
         if (!emp_path_is_safe_relative_str(p->text))
-            return emp_fail(err, EMP_E_INVALID, NULL, "\"%.*s\" is no usable file name", EMP_STR_FMT(p->text));
+            return emp_fail(err, EMP_E_INVALID, NULL, "\"%.*s\" is no usable file name",
+                            EMP_STR_FMT(p->text));
     } else if (p->kind == MODELS) {
         char digits[8] = {0};
-        if (p->text.len == 0 || p->text.len > 4 || strspn(memcpy(digits, p->text.ptr, p->text.len), "0123456789") != p->text.len)
-            return emp_fail(err, EMP_E_INVALID, NULL, "{models.%.*s} lacks a number: {models.0} is the first", EMP_STR_FMT(p->text));
+        if (p->text.len == 0 || p->text.len > 4 ||
+            strspn(memcpy(digits, p->text.ptr, p->text.len), "0123456789") != p->text.len)
+            return emp_fail(err, EMP_E_INVALID, NULL,
+                            "{models.%.*s} lacks a number: {models.0} is the first",
+                            EMP_STR_FMT(p->text));
         p->index = (uint32_t)atoi(digits);
     }
     return 0;
@@ -146,12 +154,13 @@ static void add_literal(struct emp_arena *a, struct word *w, struct emp_str s)
 }
 
 /* One placeholder at s.ptr[0] == '{'; *ret_len is what it takes. */
-static int placeholder(struct emp_arena *a, struct emp_template *t, struct word *w, struct emp_str s, uint32_t *ret_len,
-                       struct emp_error *err)
+static int placeholder(struct emp_arena *a, struct emp_template *t, struct word *w,
+                       struct emp_str s, uint32_t *ret_len, struct emp_error *err)
 {
     struct emp_str inner = until(from(s, 1), '}');
     if (inner.len + 1 >= s.len)
-        return emp_fail(err, EMP_E_INVALID, NULL, "a '{' lacks its '}'; a brace itself is written \"{{\"");
+        return emp_fail(err, EMP_E_INVALID, NULL,
+                        "a '{' lacks its '}'; a brace itself is written \"{{\"");
     struct part *p = add_part(a, w);
     int r = find_kind(inner, p, err);
     if (r < 0 || (r = check_name(p, err)) < 0)
@@ -164,7 +173,8 @@ static int placeholder(struct emp_arena *a, struct emp_template *t, struct word 
     return 0;
 }
 
-static int compile_word(struct emp_arena *a, struct emp_template *t, struct word *w, struct emp_str s, struct emp_error *err)
+static int compile_word(struct emp_arena *a, struct emp_template *t, struct word *w,
+                        struct emp_str s, struct emp_error *err)
 {
     uint32_t start = 0, i = 0;
     while (i < s.len) {
@@ -190,8 +200,8 @@ static int compile_word(struct emp_arena *a, struct emp_template *t, struct word
     return 0;
 }
 
-int emp_template_compile(struct emp_arena *a, const struct emp_str *argv, uint32_t argc, struct emp_template **ret,
-                         struct emp_error *err)
+int emp_template_compile(struct emp_arena *a, const struct emp_str *argv, uint32_t argc,
+                         struct emp_template **ret, struct emp_error *err)
 {
     if (argc == 0)
         return emp_fail(err, EMP_E_INVALID, "argv", "argv is empty");
@@ -202,13 +212,15 @@ int emp_template_compile(struct emp_arena *a, const struct emp_str *argv, uint32
         struct emp_error why = {0};
         int r = compile_word(a, t, &t->words[i], emp_str_copy(a, argv[i]), &why);
         if (r < 0)
-            return emp_fail(err, r, "argv", "argv[%u] \"%.*s\": %s", i, EMP_STR_FMT(argv[i]), why.text);
+            return emp_fail(err, r, "argv", "argv[%u] \"%.*s\": %s", i, EMP_STR_FMT(argv[i]),
+                            why.text);
     }
     bool fixed = true;
     for (uint32_t i = 0; i < t->words[0].count; i++)
         fixed = fixed && t->words[0].parts[i].kind == LITERAL;
     if (!fixed || t->words[0].count == 0)
-        return emp_fail(err, EMP_E_INVALID, "argv", "argv[0] \"%.*s\": the program is fixed by the operator, not by a job",
+        return emp_fail(err, EMP_E_INVALID, "argv",
+                        "argv[0] \"%.*s\": the program is fixed by the operator, not by a job",
                         EMP_STR_FMT(argv[0]));
     *ret = t;
     return 0;
@@ -256,13 +268,16 @@ static int fill_payload(struct filling *f, const struct part *p, struct emp_str 
         return 0;
     }
     if (!v)
-        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "payload.%.*s is missing", EMP_STR_FMT(p->text));
+        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "payload.%.*s is missing",
+                        EMP_STR_FMT(p->text));
     if (v->type != EMP_JSON_STRING && v->type != EMP_JSON_NUMBER)
-        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "payload.%.*s is %s; a string or a number is wanted",
-                        EMP_STR_FMT(p->text), emp_json_type_word(v->type));
+        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload",
+                        "payload.%.*s is %s; a string or a number is wanted", EMP_STR_FMT(p->text),
+                        emp_json_type_word(v->type));
     *ret = v->type == EMP_JSON_STRING ? v->string : v->raw;
     if (ret->len > EMP_TEMPLATE_VALUE_MAX)
-        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "payload.%.*s has %u bytes; at most %d fit into an argument",
+        return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload",
+                        "payload.%.*s has %u bytes; at most %d fit into an argument",
                         EMP_STR_FMT(p->text), ret->len, EMP_TEMPLATE_VALUE_MAX);
     return 0;
 }
@@ -278,7 +293,8 @@ static int fill_input(struct filling *f, const struct part *p, struct emp_str *r
     for (uint32_t i = 0; i < f->v->input_count; i++)
         if (emp_str_eq(f->v->inputs[i], p->text))
             return fill_path(f, f->v->input_dir, p->text, ret);
-    return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs has no \"%.*s\"", EMP_STR_FMT(p->text));
+    return emp_fail(f->err, EMP_E_JOB_REJECTED, "payload.inputs", "payload.inputs has no \"%.*s\"",
+                    EMP_STR_FMT(p->text));
 }
 
 static int fill_output(struct filling *f, const struct part *p, struct emp_str *ret)
@@ -303,9 +319,11 @@ static int fill_model(struct filling *f, const struct part *p, struct emp_str *r
         return 0;
     }
     if (p->kind == MODEL)
-        return emp_fail(f->err, EMP_E_JOB_REJECTED, "models", "the job does not name the model \"%.*s\"", EMP_STR_FMT(p->text));
-    return emp_fail(f->err, EMP_E_JOB_REJECTED, "models", "the job names %u models; this service wants at least %u",
-                    t->model_count, p->index + 1);
+        return emp_fail(f->err, EMP_E_JOB_REJECTED, "models",
+                        "the job does not name the model \"%.*s\"", EMP_STR_FMT(p->text));
+    return emp_fail(f->err, EMP_E_JOB_REJECTED, "models",
+                    "the job names %u models; this service wants at least %u", t->model_count,
+                    p->index + 1);
 }
 
 static int fill_model_dir(struct filling *f, const struct part *p, struct emp_str *ret)
@@ -352,11 +370,12 @@ static int fill_literal(struct filling *f, const struct part *p, struct emp_str 
 
 static int fill_word(struct filling *f, const struct word *w, const char **ret)
 {
-    static int (*const fill[KIND_COUNT])(struct filling *, const struct part *, struct emp_str *) = {
-        [LITERAL] = fill_literal,     [PAYLOAD] = fill_payload,           [INPUT] = fill_input,
-        [OUTPUT] = fill_output,       [OUTPUTS] = fill_outputs,           [MODEL] = fill_model,
-        [MODELS] = fill_model,        [MODEL_DIR] = fill_model_dir,       [PAYLOAD_FILE] = fill_payload_file,
-        [SCRATCH] = fill_scratch,     [JOB_ID] = fill_job_id,             [ATTEMPT] = fill_attempt,
+    static int (*const fill[KIND_COUNT])(struct filling *, const struct part *,
+                                         struct emp_str *) = {
+        [LITERAL] = fill_literal, [PAYLOAD] = fill_payload,     [INPUT] = fill_input,
+        [OUTPUT] = fill_output,   [OUTPUTS] = fill_outputs,     [MODEL] = fill_model,
+        [MODELS] = fill_model,    [MODEL_DIR] = fill_model_dir, [PAYLOAD_FILE] = fill_payload_file,
+        [SCRATCH] = fill_scratch, [JOB_ID] = fill_job_id,       [ATTEMPT] = fill_attempt,
     };
     struct emp_buf text;
     emp_buf_init(&text, 2 * EMP_TEMPLATE_VALUE_MAX);
@@ -365,22 +384,25 @@ static int fill_word(struct filling *f, const struct word *w, const char **ret)
         const struct part *p = &w->parts[i];
         struct emp_str value;
         r = fill[p->kind](f, p, &value);
-        if (r == 0 && p->kind == PAYLOAD && !p->any && text.len == 0 && value.len && (value.ptr[0] == '-' || value.ptr[0] == '@'))
-            r = emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "payload.%.*s begins with '%c', which this service does not take",
+        if (r == 0 && p->kind == PAYLOAD && !p->any && text.len == 0 && value.len &&
+            (value.ptr[0] == '-' || value.ptr[0] == '@'))
+            r = emp_fail(f->err, EMP_E_JOB_REJECTED, "payload",
+                         "payload.%.*s begins with '%c', which this service does not take",
                          EMP_STR_FMT(p->text), value.ptr[0]);
         if (r == 0)
             emp_buf_add(&text, value.ptr, value.len);
     }
     if (r == 0 && text.failed)
-        r = emp_fail(f->err, EMP_E_JOB_REJECTED, "payload", "an argument would be longer than %d bytes", 2 * EMP_TEMPLATE_VALUE_MAX);
+        r = emp_fail(f->err, EMP_E_JOB_REJECTED, "payload",
+                     "an argument would be longer than %d bytes", 2 * EMP_TEMPLATE_VALUE_MAX);
     if (r == 0)
         *ret = emp_arena_dup(f->arena, text.data ? text.data : "", text.len + 1);
     emp_buf_release(&text);
     return r;
 }
 
-int emp_template_fill(const struct emp_template *t, const struct emp_template_values *v, struct emp_arena *a,
-                      const char *const **ret_argv, struct emp_error *err)
+int emp_template_fill(const struct emp_template *t, const struct emp_template_values *v,
+                      struct emp_arena *a, const char *const **ret_argv, struct emp_error *err)
 {
     struct filling f = {.v = v, .arena = a, .err = err};
     const char **argv = emp_arena_array(a, const char *, t->count + 1);
