@@ -92,7 +92,7 @@ static void options_answer(const struct emp_peer *p)
 void emp_api_begin(void *ctx, struct emp_http_request *req)
 {
     struct emp_broker *b = ctx;
-    struct emp_str args[EMP_HTTP_SEGMENTS_MAX];
+    struct emp_str args[EMP_HTTP_SEGMENTS_MAX] = {{0}};
     struct emp_call c = {.peer = {b, req, emp_answer_origin(b, req)}, .args = args};
     struct emp_error err;
 
@@ -122,7 +122,7 @@ void emp_api_begin(void *ctx, struct emp_http_request *req)
 void emp_api_handle(void *ctx, struct emp_http_request *req)
 {
     struct emp_broker *b = ctx;
-    struct emp_str args[EMP_HTTP_SEGMENTS_MAX];
+    struct emp_str args[EMP_HTTP_SEGMENTS_MAX] = {{0}};
     struct emp_call c = {.peer = {b, req, emp_answer_origin(b, req)}, .args = args};
 
     c.route = find(req, args);

@@ -62,7 +62,7 @@ static void send_assign(struct emp_core *c, const struct job *j, struct machine 
     msg->assign = (struct emp_message_assign){
         .job = j->num,
         .attempt = j->attempt,
-        .service = emp_core_name(c, emp_intern_find(&c->names, k->spec.service)),
+        .service = emp_str_copy(c->out->arena, k->spec.service),
         .customer = emp_core_name(c, j->customer),
         .models = models,
         .model_count = n,
