@@ -163,9 +163,10 @@ bool emp_shape_encode(struct emp_writer *w, const struct emp_shape *shape, const
 
 /* ---- the manual's words ---- */
 
+/* Bounds are whole numbers in all tables; %g would round the large ones away. */
 static const char *range(struct emp_arena *a, const char *what, const struct emp_field *f)
 {
-    return emp_arena_printf(a, "%s, %.15g … %.15g", what, f->min, f->max);
+    return emp_arena_printf(a, "%s, %.0f … %.0f", what, f->min, f->max);
 }
 
 static const char *words_of(struct emp_arena *a, const struct emp_words *words)
@@ -201,7 +202,7 @@ const char *emp_field_type_text(struct emp_arena *a, const struct emp_field *f)
     case EMP_FIELD_WORD:
         return words_of(a, f->words);
     case EMP_FIELD_ERROR:
-        return "a word of base/error.def";
+        return "an [error code](#error-codes)";
     case EMP_FIELD_NAMES:
         return emp_arena_printf(a, "up to %.0f names of 1 … %" PRIu32 " bytes", f->max,
                                 f->each_max);

@@ -32,6 +32,16 @@ static void add_shape(struct emp_buf *b, struct emp_arena *a, const char *title,
     emp_buf_addz(b, "\n");
 }
 
+static void add_error_codes(struct emp_buf *b)
+{
+    emp_buf_addz(b, "## Error codes\n\n| code | HTTP status | meaning |\n|---|---|---|\n");
+#define EMP_ERROR(name, code, status, exit_status, retryable, text) \
+    emp_buf_printf(b, "| `%s` | %d | %s |\n", code, status, text);
+#include "base/error.def"
+#undef EMP_ERROR
+    emp_buf_addz(b, "\n");
+}
+
 static void add_tables(struct emp_buf *b, struct emp_arena *a)
 {
     static const struct emp_shape *const inner[] = {
@@ -48,6 +58,7 @@ static void add_tables(struct emp_buf *b, struct emp_arena *a)
     emp_buf_addz(b, "## Objects inside\n\n");
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         add_shape(b, a, inner[i]->name, inner[i]);
+    add_error_codes(b);
 }
 
 static char *read_page(void)
