@@ -53,6 +53,7 @@ struct emp_ws {
     uint64_t last_byte_ms; /* of the peer */
     uint64_t pinged_ms;    /* since then; 0: not yet */
     uint64_t close_by_ms;  /* 0: nothing has begun to close */
+    int close_after;       /* the code to close with once all that is queued is out; 0: none */
     bool broken;           /* no byte can pass any more */
     bool lingering;        /* our close is out: what comes is dropped */
     bool dead;             /* on_close is due in this or the next turn */
@@ -266,10 +267,22 @@ static void write_out(struct emp_ws *ws)
     }
 }
 
+/* wslay lets a close frame overtake what is queued, and drops that then: so it comes last. */
+static void queue_close(struct emp_ws *ws)
+{
+    if (ws->close_after == 0 || wslay_event_get_queued_msg_count(ws->wslay) > 0)
+        return;
+    wslay_event_queue_close(ws->wslay, (uint16_t)ws->close_after, (const uint8_t *)ws->reason,
+                            strlen(ws->reason));
+    ws->close_after = 0;
+    write_out(ws);
+}
+
 /* All that can leave. */
 static void flush(struct emp_ws *ws)
 {
     write_out(ws);
+    queue_close(ws);
     if (ws->out_at < ws->out_len)
         return;
     free(ws->out);
@@ -582,9 +595,10 @@ void emp_ws_close(struct emp_ws *ws, int code, const char *reason)
     if (len > EMP_WS_REASON_MAX)
         for (len = EMP_WS_REASON_MAX; len && ((unsigned char)reason[len] & 0xc0) == 0x80;)
             len--;
-    if (reason)
-        keep_reason(ws, reason, len);
-    wslay_event_queue_close(ws->wslay, (uint16_t)code, (const uint8_t *)reason, len);
+    keep_reason(ws, reason, len);
+    ws->close_after = code;
+    write_out(ws); // a peer that has ended already still gets it
+    queue_close(ws);
     ws->close_by_ms = uv_now(ws->turn.loop) + EMP_WS_CLOSE_MS;
     uv_timer_start(&ws->timer, on_timer, EMP_WS_CLOSE_MS, 0);
     soon(ws);

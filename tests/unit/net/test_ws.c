@@ -205,6 +205,35 @@ static void fragments_are_joined_and_pings_answered(void **state)
     close(fd);
 }
 
+static void what_is_queued_leaves_before_the_close(void **state)
+{
+    static char big[100000];
+    int fd = raw((struct emp_ws_options){0});
+    size_t n, at = 2 + 5 + 10;
+    (void)state;
+    memset(big, 'b', sizeof big);
+    emp_ws_send_text(at_server.ws, "first", 5);
+    emp_ws_send_text(at_server.ws, big, sizeof big);
+    emp_ws_send_text(at_server.ws, "last", 4);
+    emp_ws_close(at_server.ws, EMP_WS_POLICY, "why");
+    assert_int_equal(emp_ws_send_text(at_server.ws, "too late", 8), EMP_E_NET);
+    shutdown(fd, SHUT_WR);
+    unsigned char *bytes = what_came(fd, &n);
+    assert_int_equal(n, at + sizeof big + 6 + 7);
+    assert_memory_equal(bytes,
+                        "\x81\x05"
+                        "first",
+                        7);
+    assert_memory_equal(bytes + at, big, sizeof big);
+    assert_memory_equal(bytes + at + sizeof big,
+                        "\x81\x04"
+                        "last\x88\x05\x03\xf0why",
+                        13);
+    assert_int_equal(at_server.code, EMP_WS_POLICY);
+    free(bytes);
+    close(fd);
+}
+
 static void silence_ends_it(void **state)
 {
     int fd = raw((struct emp_ws_options){.ping_ms = 20, .idle_ms = 100});
@@ -376,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(violations_are_answered_with_their_code),
         cmocka_unit_test(fragments_are_joined_and_pings_answered),
+        cmocka_unit_test(what_is_queued_leaves_before_the_close),
         cmocka_unit_test(silence_ends_it),
         cmocka_unit_test(a_peer_that_vanishes),
         cmocka_unit_test(a_peer_that_does_not_read),
