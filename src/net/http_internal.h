@@ -61,6 +61,7 @@ struct emp_http_request {
     bool has_sink;
     int sink_code;
     struct emp_http_upgrade upgrade;
+    char content_range[40]; /* header of an error's answer: how long the file is */
 
     void *user;
     struct sockaddr_storage peer;
@@ -91,6 +92,8 @@ void emp_http_server_unref(struct emp_http_server *s);
 /* Gives the response (taken over; NULL: the connection just closes) to the request, and the
  * caller's hold up. */
 void emp_http_answer(struct emp_http_request *req, unsigned status, struct MHD_Response *response);
+/* By the server's `error`, else as plain text. */
+void emp_http_answer_error(struct emp_http_request *req, const struct emp_error *err);
 
 /* Content type and extra headers. The response is destroyed and NULL returned when there is no
  * memory for them. */

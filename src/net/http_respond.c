@@ -33,7 +33,10 @@ static void respond(struct emp_http_request *req, unsigned status, const char *c
     struct MHD_Response *r = MHD_create_response_from_buffer(len, body, mode);
     if (r == NULL && mode == MHD_RESPMEM_MUST_FREE)
         free(body);
-    emp_http_answer(req, status, emp_http_dress(r, content_type, headers, header_count));
+    r = emp_http_dress(r, content_type, headers, header_count);
+    if (r && req->content_range[0])
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_RANGE, req->content_range);
+    emp_http_answer(req, status, r);
 }
 
 void emp_http_respond(struct emp_http_request *req, unsigned status, const char *content_type,
@@ -117,6 +120,17 @@ static void answer_file(struct emp_http_request *req, int fd, unsigned status, u
     emp_http_answer(req, status, emp_http_dress(r, content_type, h, n));
 }
 
+/* The error's answer, which also says how long the file is. */
+static void refuse_range(struct emp_http_request *req, const char *wish, uint64_t bytes)
+{
+    struct emp_error err;
+    emp_fail(&err, EMP_E_RANGE, "Range", "Range is \"%.100s\", and the file has %llu bytes", wish,
+             (unsigned long long)bytes);
+    snprintf(req->content_range, sizeof req->content_range, "bytes */%llu",
+             (unsigned long long)bytes);
+    emp_http_answer_error(req, &err);
+}
+
 void emp_http_respond_file(struct emp_http_request *req, int fd, uint64_t bytes,
                            const char *content_type, const char *etag,
                            const struct emp_http_header *headers, size_t header_count)
@@ -145,19 +159,15 @@ void emp_http_respond_file(struct emp_http_request *req, int fd, uint64_t bytes,
         answer_file(req, fd, 200, 0, bytes, content_type, h, n);
         return;
     }
-    if (range == RANGE_BAD)
-        snprintf(content_range, sizeof content_range, "bytes */%llu", (unsigned long long)bytes);
-    else
-        snprintf(content_range, sizeof content_range, "bytes %llu-%llu/%llu",
-                 (unsigned long long)from, (unsigned long long)(from + len - 1),
-                 (unsigned long long)bytes);
-    h[n++] = (struct emp_http_header){"Content-Range", content_range};
     if (range == RANGE_BAD) {
         close(fd);
-        emp_http_respond(req, 416, NULL, NULL, 0, h, n);
-    } else {
-        answer_file(req, fd, 206, from, len, content_type, h, n);
+        refuse_range(req, wish, bytes);
+        return;
     }
+    snprintf(content_range, sizeof content_range, "bytes %llu-%llu/%llu", (unsigned long long)from,
+             (unsigned long long)(from + len - 1), (unsigned long long)bytes);
+    h[n++] = (struct emp_http_header){"Content-Range", content_range};
+    answer_file(req, fd, 206, from, len, content_type, h, n);
 }
 
 /* ------------------------------------------------------------------ upgrade */
@@ -203,10 +213,7 @@ int emp_http_upgrade(struct emp_http_request *req, emp_http_upgraded done, void 
         why = "Sec-WebSocket-Key cannot be hashed";
     if (why) {
         emp_fail(&err, EMP_E_PROTOCOL, NULL, "%s", why);
-        if (req->server->o.error)
-            req->server->o.error(req->server->o.ctx, req, &err);
-        else
-            emp_http_respond(req, 400, "text/plain", err.text, strlen(err.text), NULL, 0);
+        emp_http_answer_error(req, &err);
         return EMP_E_PROTOCOL;
     }
     struct emp_http_header h[] = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", answer}};

@@ -145,7 +145,7 @@ void emp_http_answer(struct emp_http_request *req, unsigned status, struct MHD_R
         emp_http_request_unref(req);
 }
 
-static void answer_error(struct emp_http_request *req, const struct emp_error *err)
+void emp_http_answer_error(struct emp_http_request *req, const struct emp_error *err)
 {
     struct emp_http_server *s = req->server;
     if (s->o.error)
@@ -183,7 +183,7 @@ static enum MHD_Result send_or_sleep(struct emp_http_request *req)
     if (late) {
         emp_fail(&err, EMP_E_UNAVAILABLE, NULL, "the server is stopping");
         answered_by_stop = req;
-        answer_error(req, &err);
+        emp_http_answer_error(req, &err);
         answered_by_stop = NULL;
     }
     return ready || late ? send_answer(req) : MHD_YES;
@@ -240,7 +240,7 @@ static void refuse_length(struct emp_http_request *req)
     req->body_over = true;
     emp_fail(&err, EMP_E_TOO_LARGE, NULL, "the body is longer than the %zu bytes allowed here",
              req->body_max);
-    answer_error(req, &err);
+    emp_http_answer_error(req, &err);
 }
 
 static bool is_answered(struct emp_http_request *req)
@@ -259,7 +259,7 @@ static enum MHD_Result at_head(struct emp_http_request *req, const char *method)
     req->phase = EMP_HTTP_AT_BODY;
     req->inside = true;
     if (emp_http_uri_parse(req, &err) < 0)
-        answer_error(req, &err);
+        emp_http_answer_error(req, &err);
     else if (s->o.begin)
         s->o.begin(s->o.ctx, req);
     req->inside = false;
@@ -297,7 +297,7 @@ static void gather(struct emp_http_request *req, const char *data, size_t len)
         if (body == NULL) {
             struct emp_error err;
             emp_fail(&err, EMP_E_INTERNAL, NULL, "no memory for the body");
-            answer_error(req, &err);
+            emp_http_answer_error(req, &err);
             return;
         }
         req->body = body;
@@ -504,7 +504,7 @@ static void answer_waiting(struct emp_http_server *s)
         if (req == NULL)
             return;
         answered_by_stop = req;
-        answer_error(req, &err);
+        emp_http_answer_error(req, &err);
         answered_by_stop = NULL;
         emp_http_request_unref(req);
     }
