@@ -98,13 +98,11 @@ static void refuse(struct emp_agent_link *l, const struct emp_error *err)
 {
     struct emp_agents *all = &l->broker->agents;
     struct emp_message m = {.kind = EMP_MESSAGE_REFUSED};
-    char text[EMP_ERROR_TEXT_MAX + EMP_ERROR_FIELD_MAX + 4];
 
     all->bad++;
-    snprintf(text, sizeof text, "%s%s%s", err->field, err->field[0] ? ": " : "", err->text);
-    emp_log_warn("link %llu: %s; closing it", (unsigned long long)l->number, text);
+    emp_log_warn("link %llu: %s; closing it", (unsigned long long)l->number, err->text);
     m.refused.code = err->code;
-    m.refused.reason = emp_str_z(text);
+    m.refused.reason = emp_str_z(err->text);
     m.refused.retry = l->greeted;
     emp_buf_clear(&all->out);
     if (emp_message_encode(&m, &all->out))

@@ -190,7 +190,7 @@ static int drain_body(struct emp_arena *a, struct emp_str body, bool *ret_on, st
                         emp_json_type_word(j->type));
     drain = emp_json_find(j, "drain");
     if (drain && drain->type != EMP_JSON_BOOL)
-        return emp_fail(err, EMP_E_INVALID, "drain", "must be true or false, not %s",
+        return emp_fail(err, EMP_E_INVALID, "drain", "drain: must be true or false, not %s",
                         emp_json_excerpt(a, drain));
     *ret_on = drain == NULL || emp_json_true(drain);
     return 0;

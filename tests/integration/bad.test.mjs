@@ -22,7 +22,7 @@ const submissions = [
     ['single quotes', "{'service_required':'simulation'}", 400, 'malformed', undefined, /./],
     ['a key twice', '{"service_required":"simulation","priority":1,"priority":2}', 400, 'malformed', undefined, /priority/],
     ['NaN', '{"service_required":"simulation","priority":NaN}', 400, 'malformed', undefined, /./],
-    ['a number beyond all numbers', '{"service_required":"simulation","priority":1e999}', 400, undefined, undefined, /1e999/],
+    ['a number beyond all numbers', '{"service_required":"simulation","priority":1e999}', 400, 'malformed', undefined, /too large/],
     ['a NUL', '{"service_required":"simu\\u0000lation"}', 400, undefined, undefined, /./],
     ['broken UTF-8', Buffer.from([...Buffer.from('{"service_required":"simulation","customer_id":"'), 0xff, 0xfe, ...Buffer.from('"}')]), 400, 'malformed', undefined, /UTF-8/],
     ['a lone surrogate', '{"service_required":"simulation","customer_id":"\\ud800"}', 400, undefined, undefined, /./],
@@ -53,7 +53,7 @@ const submissions = [
     ['a body over the limit', { ...S, payload: { x: 'y'.repeat(200_000) } }, 413, 'too_large', undefined, /131072|128|131/],
 ];
 
-const queries = ['limit=abc', 'limit=-1', 'limit=1001', 'limit=1.5', 'limit=', 'limit=99999999999999999999', 'offset=-1', 'offset=x', 'status=done', 'status=', 'status=pending,,failed', 'sort=size', 'order=up', 'created_after=yesterday', 'created_before=', 'customer_id=', `pool=${long}`, 'limit=1&limit=2', 'colour=red', 'limit=%zz'];
+const queries = ['limit=abc', 'limit=-1', 'limit=1001', 'limit=1.5', 'limit=', 'limit=99999999999999999999', 'offset=-1', 'offset=x', 'status=done', 'status=', 'status=pending,,failed', 'sort=size', 'order=up', 'created_after=yesterday', 'created_before=', 'customer_id=', `pool=${long}`, 'limit=1&limit=2', 'colour=red'];
 
 const models = [
     ['nothing', '', undefined],
@@ -93,7 +93,9 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
         if (code) assert.equal(answer.body.code, code, `${what}: ${answer.text}`);
         if (field) assert.equal(answer.body.field, field, `${what}: ${answer.text}`);
         if (text) assert.match(answer.body.error, text, what);
+        named(answer, what);
     };
+    const named = ({ status, body }, what) => status === 400 && body.field && assert.ok(body.error.includes(body.field.split('.').at(-1)) || body.field === 'idempotency_key', `${what}: ${body.field} is named in "${body.error}"`);
     const untouched = async (what) => assert.equal(await state(), before, `${what} left something behind`);
 
     await t.test('submissions', async () => {
@@ -146,6 +148,7 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
             const answer = await broker.post('/api/models', body);
             assert.equal(answer.status, 400, `${what}: ${answer.text}`);
             if (field) assert.equal(answer.body.field, field, `${what}: ${answer.text}`);
+            named(answer, what);
             await untouched(what);
         }
     });
@@ -154,7 +157,7 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
             ['GET', '/', 404], ['GET', '/api', 404], ['GET', '/api/job', 404], ['GET', '/api/jobs/x/y', 404], ['GET', '/api/jobs//events', 404],
             ['PATCH', '/api/jobs', 405], ['PUT', '/api/jobs', 405], ['DELETE', '/api/jobs', 405], ['POST', '/health', 405], ['DELETE', '/api/pools', 405],
             ['GET', '/api/jobs/1', 404], ['GET', `/api/jobs/${unknown}`, 404], ['GET', `/api/jobs/${'x'.repeat(5000)}`, 404], ['GET', '/api/jobs/%00', 400],
-            ['GET', `/api/jobs/${unknown.toUpperCase()}`, 404], ['DELETE', '/api/jobs/..%2f..', 404], ['GET', '/api/machines/%ff%fe', 400], ['GET', '/%2e%2e/%2e%2e/etc/passwd', 404],
+            ['GET', `/api/jobs/${unknown.toUpperCase()}`, 404], ['DELETE', '/api/jobs/..%2f..', 400], ['GET', '/api/jobs?limit=%zz', 400], ['GET', '/api/machines/%ff%fe', 400], ['GET', '/%2e%2e/%2e%2e/etc/passwd', 400], ['GET', '/../../etc/passwd', 400],
             ['DELETE', '/api/machines/nobody', 404], ['POST', '/api/machines/nobody/drain', 404],
         ]) {
             const answer = await broker.request(method, path);
@@ -167,6 +170,7 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
         for (const body of ['{"drain":1}', '{"drain":"no"}', '[]', '{', 'true']) {
             const answer = await broker.post(`/api/machines/${agent.id}/drain`, body);
             assert.equal(answer.status, 400, `${body}: ${answer.text}`);
+            named(answer, body);
         }
         await untouched('a bad drain');
     });
@@ -245,15 +249,14 @@ describe('bad agents', { concurrency: 2 }, () => {
             const m = await s.message('refused');
             assert.match(m.reason, text, what);
             assert.ok(m.code, what);
-            const end = await s.ended();
-            assert.ok(end.code >= 1000 && end.code !== 1000, `${what} is closed with ${end.code}`);
+            assert.equal((await s.ended()).code, 1008, what);
         }
         for (const [what, act, codes] of [
             ['a binary message', (s) => s.frame(2, 'x'), [1003]],
             ['text that is no UTF-8', (s) => s.frame(1, Buffer.from([0xff, 0xfe])), [1007]],
             ['a frame without a mask', (s) => s.frame(1, JSON.stringify(hello()), { mask: false }), [1002]],
             ['a reserved opcode', (s) => s.frame(5, 'x'), [1002]],
-            ['noise instead of frames', (s) => s.socket.write(Buffer.from('ffffffffffffffffffffffffffff', 'hex')), [1002, 1009, 1006]],
+            ['noise instead of frames', (s) => s.socket.write(Buffer.from('ffffffffffffffffffffffffffff', 'hex')), [1002, 1005]],
             ['a message of 5 GB announced', (s) => s.socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 1, 0x40, 0, 0, 0, 1, 2, 3, 4])), [1009]],
         ]) {
             const s = await open();

@@ -532,8 +532,10 @@ export class Socket {
             const data = b.subarray(at, at + length);
             this.buffer = b.subarray(at + length);
             const opcode = b[0] & 0x0f;
-            if (opcode === 8) this.close = { code: data.length >= 2 ? data.readUInt16BE(0) : 1005, reason: data.subarray(2).toString() };
-            else if (opcode === 9) this.frame(10, data);
+            if (opcode === 8) {
+                this.close = { code: data.length >= 2 ? data.readUInt16BE(0) : 1005, reason: data.subarray(2).toString() };
+                this.frame(8, data);
+            } else if (opcode === 9) this.frame(10, data);
             else if (opcode === 1) this.messages.push(JSON.parse(data.toString()));
         }
     }
