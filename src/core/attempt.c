@@ -276,7 +276,7 @@ static void requeue(struct emp_core *c, struct job *j, const struct emp_attempt 
         delay = emp_retry_backoff_ms(&c->settings->retry, tries, &c->random);
     }
     j->not_before = delay ? c->now.wall + delay : 0;
-    emp_job_persist(c, j)->record.attempt.outcome = end->outcome;
+    emp_job_persist(c, j)->record.attempt = *a;
     struct emp_notice *n = emp_job_notify(c, j, EMP_NOTICE_REQUEUED);
     n->machine = a->machine;
     n->pool = a->pool;

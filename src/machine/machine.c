@@ -118,10 +118,13 @@ static void leave(struct emp_machine *m, int code, struct emp_str reason)
 {
     if (m->leave >= EMP_LEAVING)
         return;
+    bool known = m->leave == EMP_DRAINING;
     m->leave = EMP_LEAVING;
     m->leave_due = m->now.mono + m->s.ack_wait_ms;
     m->exit_code = code;
     m->leave_reason = emp_str_copy(&m->arena, reason);
+    if (!known && code == 0)
+        say_goodbye(m, true); // before anything is handed back: it must not come back here
     emp_attempts_leave(m);
 }
 

@@ -87,8 +87,10 @@ static int add_attempts(struct emp_sqlite_reader *r, struct emp_arena *a, struct
             sqlite3_reset(st);
             return damaged(err, (int64_t)job->record.num, "an attempt");
         }
-        job->attempt_count += attempt->number !=
-                              job->record.attempt.number; // the record knows the last one better
+        bool last = attempt->number == job->record.attempt.number;
+        if (last && job->record.attempt.machine.len == 0) // it has ended and its job waits
+            job->record.attempt = *attempt;
+        job->attempt_count += !last; // the record knows the last one better
     }
     sqlite3_reset(st);
     if (rc != SQLITE_DONE)

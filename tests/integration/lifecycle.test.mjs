@@ -246,13 +246,13 @@ describe('order', { concurrency: 4 }, () => {
 
     it('workflow_priority orders instead of priority; a later step keeps its workflow’s place', limits, within(async (w) => {
         const broker = await w.broker();
-        const ids = [];
+        const ids = [], workflow_datetime = Date.now() - 5000;
         const add = async (name, more) => ids.push(await broker.simulate({ duration_ms: 30, name }, more));
-        const first = await broker.simulate({ duration_ms: 1 }, { workflow_id: 'w', current_step: 1, total_steps: 2, workflow_datetime: 1000 });
+        const first = await broker.simulate({ duration_ms: 1 }, { workflow_id: 'w', current_step: 1, total_steps: 2, workflow_datetime });
         for (const n of [1, 2, 3]) await add(`other ${n}`, { customer_id: 'x' });
         await add('low', { workflow_priority: 1, priority: 99 });
         await add('high', { workflow_priority: 80, priority: 0 });
-        await add('step 2', { workflow_id: 'w', current_step: 2, total_steps: 2, workflow_datetime: 1000 });
+        await add('step 2', { workflow_id: 'w', current_step: 2, total_steps: 2, workflow_datetime });
         await w.agent(broker).start();
         await broker.state(first, 'completed');
         assert.deepEqual((await started(broker, ids)).map((j) => j.payload.name), ['high', 'step 2', 'other 1', 'other 2', 'other 3', 'low']);

@@ -289,7 +289,8 @@ static void leaving_stops_what_runs_and_hands_everything_back(void **state)
     story_assign(&s, 2, 1, "big:500", 0);
     story_expect(&s, "fetch big 500\nsend copies free 500 big=fetching\n");
     story_shutdown(&s, false);
-    story_expect(&s, "fetch_cancel big\n"
+    story_expect(&s, "send goodbye draining: SIGTERM\n"
+                     "fetch_cancel big\n"
                      "send returned 2.1 unavailable: this agent is leaving; the job was handed "
                      "back before it ran\n"
                      "stop 1.1 leaving\n");
