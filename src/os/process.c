@@ -153,10 +153,12 @@ static void emp_process_judge(const struct emp_process *p, struct emp_process_en
     else if (end->exit_status != 0)
         snprintf(text, max, "exited with status %d", end->exit_status);
     end->code = end->signal > 0 || end->exit_status != 0 ? EMP_E_JOB_FAILED : 0;
-    if (end->signal == SIGXFSZ || end->signal == SIGXCPU) {
+    /* a shell that stands in between says it as an exit status */
+    int ended_by = end->signal ? end->signal : end->exit_status - 128;
+    if (ended_by == SIGXFSZ || ended_by == SIGXCPU) {
         snprintf(text, max,
-                 end->signal == SIGXFSZ ? "wrote a file larger than its limit"
-                                        : "used more processor time than its limit");
+                 ended_by == SIGXFSZ ? "wrote a file larger than its limit"
+                                     : "used more processor time than its limit");
         end->code = EMP_E_LIMIT;
     }
     if (p->over) {

@@ -120,10 +120,10 @@ describe('failures', { concurrency: 4 }, () => {
         const service = (program) => ({ agent: { services: { work: { argv: [program] } } } });
         const bad = await w.agent(broker, { ...command, config: service('/bin/false') }).start();
         const good = await w.agent(broker, { ...command, config: service('/bin/true') }).start();
-        const ids = [];
         await until(async () => {
-            ids.push(await broker.submit({ service_required: 'work' }));
-            await broker.state(ids.at(-1), 'completed');
+            const wave = []; // more than the good one takes at once: a machine known to fail is asked last
+            for (let n = 0; n < 6; n++) wave.push(await broker.submit({ service_required: 'work' }));
+            for (const id of wave) await broker.state(id, 'completed');
             return (await bad.machine()).status === 'quarantined';
         }, 'the bad machine to be quarantined');
         const m = await bad.machine();
@@ -342,7 +342,7 @@ describe('pools and decisions', { concurrency: 4 }, () => {
 
         await fleet(w, broker, 'fast-lane', 'standard');
         const ids = [];
-        for (let n = 0; n < 4; n++) ids.push(await broker.simulate({ duration_ms: 600_000 }, { estimated_duration_s: 5, priority: 80, customer_id: 'c', user_tier: 'premium' }));
+        for (let n = 0; n < 4; n++) ids.push(await broker.simulate({ duration_ms: 600_000 }, { estimated_duration_s: 28, priority: 80, customer_id: 'c', user_tier: 'premium' }));
         for (const id of ids) await broker.state(id, 'in_progress');
         const running = (await broker.get(`/api/jobs/${ids[0]}/decision`)).body;
         assert.equal(running.candidates.length, 2);

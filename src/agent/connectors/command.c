@@ -176,8 +176,12 @@ static int blame(struct emp_run *r, const struct emp_process_end *p, struct emp_
         return emp_fail(err, r->limit, NULL, "%s", r->limit_text);
     if (!p->started) {
         end->machine_fault = true;
-        return emp_fail(err, p->code, NULL, "the command could not be started: %s", p->text);
+        return emp_fail(err, p->code, NULL, "the command %.*s could not be started: %s",
+                        EMP_STR_FMT(r->service->def.argv[0]), p->text);
     }
+    if (p->code == EMP_E_LIMIT)
+        return emp_fail(err, p->code, NULL, "the command %s (%lld bytes)", p->text,
+                        (long long)r->service->def.output_bytes_max);
     int code = p->exit_status == EXIT_USAGE || p->exit_status == EXIT_DATA ? EMP_E_JOB_REJECTED
                                                                            : p->code;
     struct emp_str tail = trimmed((struct emp_str){p->stderr_tail, (uint32_t)p->stderr_tail_len});
