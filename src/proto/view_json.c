@@ -133,7 +133,7 @@ static bool ended_badly(const struct emp_attempt *a)
 static struct emp_str last_failed_machine(const struct emp_job_view *v)
 {
     const struct emp_attempt *last = &v->record->attempt;
-    if (last->number > 0 && ended_badly(last))
+    if (last->machine.len > 0 && ended_badly(last))
         return last->machine;
     for (uint32_t i = v->attempt_count; i > 0; i--)
         if (ended_badly(&v->attempts[i - 1]))
@@ -163,7 +163,7 @@ static void write_times(struct emp_writer *w, const struct emp_job_record *r)
 static void write_place(struct emp_writer *w, const struct emp_job_view *v)
 {
     const struct emp_attempt *a = &v->record->attempt;
-    if (v->record->state == EMP_JOB_PENDING || a->number == 0) {
+    if (v->record->state == EMP_JOB_PENDING || a->machine.len == 0) {
         emp_write_str_opt(w, "pool", v->spec->pool);
         return;
     }

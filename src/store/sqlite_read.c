@@ -70,9 +70,12 @@ int emp_sqlite_blob_of(struct emp_sqlite_reader *r, enum emp_sqlite_statement wh
     return rc > 0 ? 0 : EMP_E_NOT_FOUND;
 }
 
+/* The record knows its last attempt better than the table of attempts, as long as that holds a
+ * machine. Of a job that waits again it knows the number alone. */
 static int add_attempts(struct emp_sqlite_reader *r, struct emp_arena *a, struct emp_store_job *job,
                         struct emp_error *err)
 {
+    const struct emp_attempt *newest = &job->record.attempt;
     size_t cap = 0;
     sqlite3_stmt *st;
     int rc = row_of(r, EMP_SQL_ATTEMPTS, job->record.num, &st, err);
@@ -95,9 +98,9 @@ static int add_attempts(struct emp_sqlite_reader *r, struct emp_arena *a, struct
     sqlite3_reset(st);
     if (rc != SQLITE_DONE)
         return emp_sqlite_fail(&r->conn, rc, err, "read attempts");
-    if (job->record.attempt.number) {
+    if (newest->machine.len > 0) {
         emp_arena_reserve(a, job->attempts, job->attempt_count, cap);
-        job->attempts[job->attempt_count++] = job->record.attempt;
+        job->attempts[job->attempt_count++] = *newest;
     }
     return 0;
 }

@@ -160,7 +160,7 @@ describe('leaving', { concurrency: 4 }, () => {
         assert.ok(!processLives(shell), 'its run is stopped');
         for (const id of ids) {
             const job = await broker.jobUntil(id, (j) => j.status === 'in_progress' && j.machine_id === other.id, 'running elsewhere');
-            assert.deepEqual(job.attempts.map((a) => [a.attempt, a.outcome]), [[1, 'returned'], [2, 'running']]);
+            assert.deepEqual(job.attempts.map((a) => [a.attempt, a.outcome]), [[1, 'returned'], [2, 'running']], JSON.stringify(job.attempts));
             assert.equal(job.attempts[0].counted, false);
             assert.equal(job.retry_count, 0);
         }

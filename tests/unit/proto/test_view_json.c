@@ -176,6 +176,20 @@ static void a_job_that_failed(void **state)
         "\"user_tier\":\"free\",\"error\":\"no \\\"luck\\\"\",\"code\":\"job_failed\"}");
 }
 
+static void a_job_cancelled_while_it_waited_has_no_machine(void **state)
+{
+    struct emp_job_record r = {.state = EMP_JOB_CANCELLED,
+                               .submitted_at = T0,
+                               .finished_at = T0,
+                               .attempt = {.number = 2, .outcome = EMP_OUTCOME_FAILED}};
+    struct emp_job_view v = {
+        .id = "ID", .record = &r, .spec = &plain_spec, .percent = -1, .expected_start_ms = -1};
+    (void)state;
+    emp_view_job(&w, NULL, &v, &arena);
+    assert_null(strstr(buf.data, "machine_id"));
+    assert_null(strstr(buf.data, "worker"));
+}
+
 /* The existing system shows the retry count of the submitter's context instead of its own, where
  * there is one. */
 static void the_contexts_retry_count_wins(void **state)
@@ -392,6 +406,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_job_that_completed_on_its_second_machine, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_job_that_failed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_cancelled_while_it_waited_has_no_machine, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_contexts_retry_count_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(a_decision, setup, teardown),
         cmocka_unit_test_setup_teardown(a_decision_that_is_still_to_be_taken, setup, teardown),

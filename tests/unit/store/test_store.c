@@ -138,6 +138,21 @@ static void test_attempts_come_in_order_with_the_last(void **state)
     assert_int_equal(job.attempts[2].outcome, EMP_OUTCOME_COMPLETED);
 }
 
+static void test_a_job_that_waits_again_keeps_what_its_last_attempt_was(void **state)
+{
+    struct world *w = *state;
+    add_job(w->changes, 5, 0, true);
+    add_attempt(w->changes, 5, 1);
+    add_job(w->changes, 5, 0, false);
+    w->changes->items[w->changes->count - 1].job.record.attempt =
+        (struct emp_attempt){.number = 1, .outcome = EMP_OUTCOME_FAILED};
+    commit(w->store, w->changes);
+    struct emp_store_job job = read_job(w, 5, EMP_STORE_ATTEMPTS);
+    assert_int_equal(job.attempt_count, 1);
+    assert_int_equal(job.attempts[0].error_code, EMP_E_JOB_FAILED);
+    assert_true(job.attempts[0].machine.len > 0);
+}
+
 static int resolve_large(void *ctx, emp_blob_token token, struct emp_str *ret)
 {
     (void)token;
@@ -573,6 +588,7 @@ int main(void)
         TEST(test_job_is_followed_through_its_life),
         TEST(test_whole_life_in_one_batch),
         TEST(test_attempts_come_in_order_with_the_last),
+        TEST(test_a_job_that_waits_again_keeps_what_its_last_attempt_was),
         TEST(test_a_body_of_many_megabytes),
         TEST(test_an_empty_result_is_kept_as_empty),
         TEST(test_what_is_not_there_is_not_found),
