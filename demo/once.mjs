@@ -22,7 +22,7 @@ function digest(job, view) {
         pool: view.status === 'pending' ? null : last.pool ?? null,
         machine: view.status === 'pending' ? null : last.machine_id ?? null,
         waited: between(view.created_at, last.started_at),
-        ran: between(last.started_at, last.ended_at),
+        ran: between(last.started_at, last.ended_at ?? new Date().toISOString()),
         fetched: attempts.reduce((sum, a) => sum + (a.bytes_fetched ?? 0), 0),
     });
 }
