@@ -1,6 +1,7 @@
 /* ./dev up: a broker, a model origin and six agents on this machine, and real work for them.
  *
  *   (nothing)      start, show what to try, keep running until Ctrl-C
+ *   --port N       where the broker listens; 0: anywhere. Default: 3331 if it is free, else anywhere
  *   --once         submit the sample set, show it, check the outputs, end; status 0: every job succeeded
  *   --json FILE    with --once: per job {job,pool,machine,status,waited_s,ran_s,bytes_fetched,outputs}
  *
@@ -18,24 +19,28 @@ import { runOnce } from './once.mjs';
 import { startOrigin } from './origin.mjs';
 import { catalogue, originFiles, sampleFiles, sampleJobs } from './samples.mjs';
 
-const HELP = 'usage: ./dev up [--once [--json FILE]]';
+const HELP = 'usage: ./dev up [--port N]\n       ./dev up --once [--json FILE]';
 const EMP = resolve(process.env.EMP ?? join(dirname(fileURLToPath(import.meta.url)), '../build/emp'));
 const NOTE = join(dirname(EMP), 'demo.json');
-const PORT = 3331; // if it is free
+const PORT = 3331; // that of emp itself
 const SCALE = 'scaled to short jobs: fast-lane below 0.5 s, standard below 5 s, heavy above';
 
 /* Programs of that name in /usr/local/bin may be anything. */
 process.env.PATH = `${process.env.EMP_DEMO_PATH ?? '/usr/bin'}:${process.env.PATH}`;
 
 function parseArgs(argv) {
-    const options = { once: false, json: null };
+    const options = { once: false, json: null, port: null };
     for (let i = 0; i < argv.length; i++) {
+        const value = argv[i + 1];
         if (argv[i] === '--once') options.once = true;
-        else if (argv[i] === '--json' && argv[i + 1]) options.json = resolve(argv[++i]);
+        else if (argv[i] === '--json' && value) options.json = resolve(argv[++i]);
+        else if (argv[i] === '--port' && /^\d{1,5}$/.test(value) && value < 65536) options.port = Number(argv[++i]);
         else if (argv[i] === '--help' || argv[i] === '-h') return { help: true };
-        else return { wrong: `unknown or incomplete option: ${argv[i]}` };
+        else return { wrong: `unknown or incomplete option: ${argv.slice(i, i + 2).join(' ')}` };
     }
-    return options.json && !options.once ? { wrong: '--json goes with --once' } : options;
+    if (options.json && !options.once) return { wrong: '--json goes with --once' };
+    if (options.port !== null && options.once) return { wrong: '--port does not go with --once' };
+    return options;
 }
 
 /* ---------------------------------------------------------------- the end, from outside */
@@ -148,14 +153,15 @@ async function withFleet(port, work) {
     return good;
 }
 
-async function up() {
+async function up(options) {
     const running = await runningDemo();
     if (running) {
         console.error(`demo: runs already at ${running.broker} (process ${running.pid}); ./dev up --once gives it jobs`);
         return false;
     }
     try {
-        return await withFleet(await portIsFree(PORT) ? PORT : 0, async (fleet, dir) => {
+        const port = options.port ?? (await portIsFree(PORT) ? PORT : 0);
+        return await withFleet(port, async (fleet, dir) => {
             await keepRunning(fleet, dir);
             return true;
         });
@@ -191,7 +197,7 @@ async function main() {
         console.error(`demo: ${options.wrong}\n${HELP}`);
         return 2;
     }
-    const good = await (options.once ? once(options) : up()).catch((e) => {
+    const good = await (options.once ? once(options) : up(options)).catch((e) => {
         console.error(`demo: ${e.message}`);
         return false;
     });

@@ -34,7 +34,11 @@ class Place {
         this.emp = w.path('build', 'emp');
         symlinkSync(emp, this.emp);
         this.note = w.path('build', 'demo.json');
-        this.world = w;
+        this.runs = [];
+        w.later(async () => {
+            for (const run of this.runs) run.child.kill('SIGKILL');
+            await this.nobody();
+        });
     }
     /* A program that stands in for Debian's. */
     program(name, script) {
@@ -61,10 +65,7 @@ class Place {
             assert.equal(run.status, undefined, `the demo ended:\n${run.output}`);
             return run.output.match(pattern);
         }, `${pattern} from the demo:\n${run.output}`, 120_000);
-        this.world.later(async () => {
-            child.kill('SIGKILL');
-            await this.nobody();
-        });
+        this.runs.push(run);
         return run;
     }
     running(text = '') {
@@ -132,7 +133,7 @@ test('--once: a job that fails, and one whose output is wrong, are named, and th
 test('--once beside a running demo, whose broker and an agent are killed; then Ctrl-C', RUN, within(async (w) => {
     const place = new Place(w);
     place.program('ffmpeg', hasty);
-    const demo = place.demo();
+    const demo = place.demo('--port', '0');
     await demo.says(/Ctrl-C ends everything/);
     const second = place.demo();
     assert.equal(await second.ended, 1);
@@ -176,7 +177,7 @@ test('kill -9 of the demo ends broker, agents and what they run', RUN, within(as
 
 test('wrong options are refused with status 2', within(async (w) => {
     const place = new Place(w);
-    for (const args of [['--twice'], ['--json'], ['--json', 'rows.json']]) {
+    for (const args of [['--twice'], ['--json'], ['--json', 'rows.json'], ['--port', '65536'], ['--once', '--port', '1']]) {
         const run = place.demo(...args);
         assert.equal(await run.ended, 2);
         assert.match(run.output, /usage: /);
