@@ -141,7 +141,7 @@ test('--once beside a running demo, whose broker and an agent are killed; then C
 
     const once = place.demo('--once');
     await once.says(/The demo that runs at http:\S+ gets the jobs/);
-    await until(() => place.running('page.png').length, 'a page to be read');
+    await until(() => place.running('page.png').length, 'a page to be read', 120_000);
     for (const name of ['/broker --config', '/standard-1 --config']) {
         const [victim, more] = place.running(name);
         assert.ok(victim && !more, `one process ${name}`);
