@@ -24,16 +24,17 @@ function send(url, method, body) {
     });
 }
 
-/* What asks only is asked again while the broker is away. */
+/* What only asks is asked again while the broker is away, or reads its store after a start. */
 async function ask(url, awayMs = AWAY_MS) {
     const end = Date.now() + awayMs;
     for (;;) {
         try {
-            return await send(url, 'GET');
+            const res = await send(url, 'GET');
+            if (res.status !== 503 || Date.now() > end) return res;
         } catch (e) {
             if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(e.code) || Date.now() > end) throw e;
-            await new Promise((done) => setTimeout(done, 200));
         }
+        await new Promise((done) => setTimeout(done, 200));
     }
 }
 

@@ -19,13 +19,15 @@ export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1:detect_stack_use_after_return=
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-halt_on_error=1:print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tools/tsan.supp}
 
-# configure DIR [MESON OPTIONS]: sets the directory up, or anew when it is damaged or its options changed.
+# configure DIR [MESON OPTIONS]: sets the directory up, or anew when it is damaged, its options changed, or a
+# folder came to what is built or went from it (Meson does not see that by itself).
 configure() {
-    local dir=$1 options
+    local dir=$1 options setup
     shift
     read -ra options <<<"${build_options[$dir]}"
     options+=("$@")
-    if [ -f "$root/$dir/build.ninja" ] && [ "$(cat "$root/$dir/.options" 2>/dev/null)" = "${options[*]}" ]; then
+    setup=$(printf '%s\n' "${options[*]}" && cd "$root" && find src tests bench -name meson.build 2>/dev/null | sort)
+    if [ -f "$root/$dir/build.ninja" ] && [ "$(cat "$root/$dir/.setup" 2>/dev/null)" = "$setup" ]; then
         return 0
     fi
     rm -rf "${root:?}/$dir"
@@ -35,7 +37,7 @@ configure() {
         return 1
     }
     rm -f "$root/.$dir.log"
-    echo "${options[*]}" >"$root/$dir/.options"
+    echo "$setup" >"$root/$dir/.setup"
 }
 
 # compile DIR [NINJA TARGETS]: with a progress line on a terminal, else only what is wrong. The program itself,
