@@ -148,10 +148,28 @@ static void emp_walk_dir(struct emp_walk *w, int fd, int depth)
     closedir(d);
 }
 
-/* Walks what is inside `path`, which must be a directory. 0, or the code with its text. */
+/* `path` without the slashes at its end: "link/" means what the link points to, even to O_NOFOLLOW
+ * and lstat. */
+static int emp_dir_bare(char out[EMP_FILE_PATH_MAX], const char *path, struct emp_error *err)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    if (len >= EMP_FILE_PATH_MAX)
+        return emp_fail(err, EMP_E_TOO_LARGE, NULL, "the path %.64s… is too long", path);
+    memcpy(out, path, len);
+    out[len] = '\0';
+    return 0;
+}
+
+/* Walks what is inside the root, which must be a directory. 0, or the code with its text. */
 static int emp_walk_path(struct emp_walk *w)
 {
-    int fd = open(w->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char bare[EMP_FILE_PATH_MAX];
+    int r = emp_dir_bare(bare, w->root, w->err);
+    if (r < 0)
+        return r;
+    int fd = open(bare, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT && w->remove ? 0 : emp_dir_fail(w->err, "open", w->root);
     emp_walk_dir(w, fd, 0);
@@ -164,14 +182,18 @@ int emp_dir_clear(const char *path, struct emp_error *err)
     return emp_walk_path(&w);
 }
 
-int emp_remove_tree(const char *path, struct emp_error *err)
+int emp_remove_tree(const char *name, struct emp_error *err)
 {
+    char path[EMP_FILE_PATH_MAX];
     struct stat st;
+    int r = emp_dir_bare(path, name, err);
+    if (r < 0)
+        return r;
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : emp_dir_fail(err, "remove", path);
     if (!S_ISDIR(st.st_mode))
         return unlink(path) == 0 || errno == ENOENT ? 0 : emp_dir_fail(err, "remove", path);
-    int r = emp_dir_clear(path, err);
+    r = emp_dir_clear(path, err);
     if (r < 0)
         return r;
     return rmdir(path) == 0 || errno == ENOENT ? 0 : emp_dir_fail(err, "remove", path);

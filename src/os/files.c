@@ -161,7 +161,7 @@ bool emp_path_is_safe_relative(const char *path)
 int emp_path_join(char out[EMP_FILE_PATH_MAX], const char *dir, const char *name)
 {
     size_t len = strlen(dir);
-    const char *slash = len > 0 && dir[len - 1] == '/' ? "" : "/";
+    const char *slash = len == 0 || dir[len - 1] == '/' ? "" : "/";
     int n = snprintf(out, EMP_FILE_PATH_MAX, "%s%s%s", dir, slash, name);
     return n < 0 || n >= EMP_FILE_PATH_MAX ? EMP_E_TOO_LARGE : 0;
 }

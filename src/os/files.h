@@ -66,7 +66,8 @@ int emp_disk_free(const char *path, int64_t *ret_free, int64_t *ret_total, struc
 bool emp_path_is_safe_relative(const char *path);
 bool emp_path_is_safe_relative_str(struct emp_str path); /* a NUL inside makes it unsafe */
 
-/* "a/b" from "a" and "b" into out[EMP_FILE_PATH_MAX]; EMP_E_TOO_LARGE when it does not fit. */
+/* "a/b" from "a" and "b" into out[EMP_FILE_PATH_MAX], "b" from "" and "b"; EMP_E_TOO_LARGE when it
+ * does not fit. */
 int emp_path_join(char out[EMP_FILE_PATH_MAX], const char *dir, const char *name);
 
 /* The lock on a data directory: DIR/lock, flock(2)ed and holding our pid; the kernel drops it when

@@ -44,6 +44,7 @@ struct emp_process {
     bool line_cut, after_cr;
     char *tail; /* 2 * tail_max + 1 bytes */
     size_t tail_len, tail_max;
+    bool tail_cut; /* something before it was dropped */
     char report[REPORT_MAX];
     size_t report_len;
 
@@ -105,9 +106,11 @@ static void emp_process_stderr(struct emp_process *p, const char *data, size_t l
     if (len > p->tail_max) {
         data += len - p->tail_max;
         len = p->tail_max;
+        p->tail_cut = true;
     }
     if (p->tail_len + len > 2 * p->tail_max) {
         size_t keep = p->tail_max - len;
+        p->tail_cut = true;
         memmove(p->tail, p->tail + p->tail_len - keep, keep);
         p->tail_len = keep;
     }
@@ -133,7 +136,7 @@ static void emp_process_fill_tail(struct emp_process *p, struct emp_process_end 
 {
     size_t n = p->tail_len < p->tail_max ? p->tail_len : p->tail_max;
     char *tail = p->tail + p->tail_len - n;
-    if (n < p->tail_len) // cut: do not begin inside a character
+    if (p->tail_cut || n < p->tail_len) // do not begin inside a character
         while (n > 0 && ((unsigned char)*tail & 0xc0) == 0x80)
             tail++, n--;
     for (size_t i = 0; i < n; i++)
@@ -144,12 +147,21 @@ static void emp_process_fill_tail(struct emp_process *p, struct emp_process_end 
     end->stderr_tail_len = n;
 }
 
+static void emp_process_signal_text(int sig, char *text, size_t max)
+{
+    const char *name = sigabbrev_np(sig);
+    if (name)
+        snprintf(text, max, "killed by SIG%s", name);
+    else
+        snprintf(text, max, "killed by signal %d", sig); // real-time signals have no names
+}
+
 static void emp_process_judge(const struct emp_process *p, struct emp_process_end *end)
 {
     char *text = end->text;
     size_t max = sizeof end->text;
     if (end->signal > 0)
-        snprintf(text, max, "killed by signal %d (%s)", end->signal, strsignal(end->signal));
+        emp_process_signal_text(end->signal, text, max);
     else if (end->exit_status != 0)
         snprintf(text, max, "exited with status %d", end->exit_status);
     end->code = end->signal > 0 || end->exit_status != 0 ? EMP_E_JOB_FAILED : 0;
@@ -274,7 +286,9 @@ static void emp_process_exited(uv_process_t *child, int64_t status, int sig)
     struct emp_process *p = child->data;
     p->exited = true;
     p->exit_status = status;
-    p->exit_signal = sig;
+    /* A hard kill may come before the supervisor is one: then it is the default action that ends
+     * it, before there was a program. */
+    p->exit_signal = sig == EMP_SHIM_SIGNAL_HARD && p->killed ? SIGKILL : sig;
     p->ended_us = emp_mono_us();
     uv_timer_start(&p->timer, emp_process_drained, EMP_PROCESS_DRAIN_MS, 0);
     emp_process_check_over(p);

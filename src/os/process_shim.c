@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,32 @@ static void emp_shim_limit(int resource, const char *text)
     setrlimit(resource, &l);
 }
 
+/* execvp without its last resort: that gives to a shell what is no program. Returns only when
+ * nothing could be executed, with the most telling errno. */
+static void emp_shim_exec(char **argv)
+{
+    const char *path = getenv("PATH");
+    if (strchr(argv[0], '/')) {
+        execv(argv[0], argv);
+        return;
+    }
+    int why = ENOENT;
+    for (const char *at = path ? path : "/usr/bin:/bin"; at;
+         at = strchr(at, ':'), at += at != NULL) {
+        char file[PATH_MAX];
+        int dir = (int)strcspn(at, ":");
+        int n = snprintf(file, sizeof file, "%.*s%s%s", dir, at, dir ? "/" : "", argv[0]);
+        if (n < 0 || (size_t)n >= sizeof file)
+            continue;
+        execv(file, argv);
+        if (errno != ENOENT && errno != ENOTDIR)
+            why = errno;
+        if (why != ENOENT && why != EACCES)
+            break;
+    }
+    errno = why;
+}
+
 /* In the forked child. */
 static _Noreturn void emp_shim_become(pid_t supervisor, char **argv)
 {
@@ -77,7 +104,7 @@ static _Noreturn void emp_shim_become(pid_t supervisor, char **argv)
     sigset_t none_blocked;
     sigemptyset(&none_blocked);
     sigprocmask(SIG_SETMASK, &none_blocked, NULL);
-    execvp(argv[EMP_SHIM_ARG_PROGRAM], argv + EMP_SHIM_ARG_PROGRAM);
+    emp_shim_exec(argv + EMP_SHIM_ARG_PROGRAM);
     emp_shim_report("exec %d\n", errno);
     _exit(EMP_SHIM_EXEC_FAILED);
 }
@@ -184,6 +211,7 @@ void emp_process_shim_main(int argc, char **argv)
         sigaddset(&set, taken[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
     fcntl(EMP_SHIM_REPORT_FD, F_SETFD, FD_CLOEXEC);
+    close_range(EMP_SHIM_REPORT_FD + 1, UINT_MAX, 0); // whatever was forgotten to be closed on exec
     prctl(PR_SET_NAME, "emp-exec");
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, EMP_SHIM_SIGNAL_ORPHAN);
