@@ -1,4 +1,5 @@
-/* Query strings of GET /api/jobs: what is understood, and what is refused with the parameter's name. */
+/* Query strings of GET /api/jobs: what is understood, and what is refused with the parameter's
+ * name. */
 #include "check.h"
 
 #include "broker/query.h"
@@ -43,9 +44,12 @@ static void test_everything(void **state)
     struct emp_store_query q;
     struct emp_error err;
 
-    assert_int_equal(parse("status=failed,cancelled&service_required=a b c&customer_id=\xc3\xbc&limit=1000&offset=12345678901&sort=priority"
-                           "&order=asc&created_after=2026-11-24T04:15:45Z&created_before=1795493745001&pool=p&workflow_id=w&machine_id=m",
-                           &q, &err), 0);
+    assert_int_equal(parse("status=failed,cancelled&service_required=a b "
+                           "c&customer_id=\xc3\xbc&limit=1000&offset=12345678901&sort=priority"
+                           "&order=asc&created_after=2026-11-24T04:15:45Z&created_before="
+                           "1795493745001&pool=p&workflow_id=w&machine_id=m",
+                           &q, &err),
+                     0);
     assert_int_equal(q.states, 1u << EMP_JOB_FAILED | 1u << EMP_JOB_CANCELLED);
     assert_string_equal(q.service.ptr, "a b c");
     assert_string_equal(q.customer.ptr, "\xc3\xbc");
@@ -66,12 +70,23 @@ static void test_refused(void **state)
     static const struct {
         const char *raw, *field;
     } cases[] = {
-        {"limit=abc", "limit"},       {"limit=1001", "limit"},    {"limit=-1", "limit"},
-        {"limit=", "limit"},          {"limit=1.5", "limit"},     {"limit=99999999999999999999", "limit"},
-        {"offset=-5", "offset"},      {"offset=x", "offset"},     {"status=done", "status"},
-        {"status=", "status"},        {"status=,failed", "status"},
-        {"sort=name", "sort"},        {"order=up", "order"},      {"created_after=yesterday", "created_after"},
-        {"pool=", "pool"},            {"limit=1&limit=2", "limit"}, {"stauts=failed", ""},
+        {"limit=abc", "limit"},
+        {"limit=1001", "limit"},
+        {"limit=-1", "limit"},
+        {"limit=", "limit"},
+        {"limit=1.5", "limit"},
+        {"limit=99999999999999999999", "limit"},
+        {"offset=-5", "offset"},
+        {"offset=x", "offset"},
+        {"status=done", "status"},
+        {"status=", "status"},
+        {"status=,failed", "status"},
+        {"sort=name", "sort"},
+        {"order=up", "order"},
+        {"created_after=yesterday", "created_after"},
+        {"pool=", "pool"},
+        {"limit=1&limit=2", "limit"},
+        {"stauts=failed", ""},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

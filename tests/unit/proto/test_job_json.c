@@ -58,7 +58,7 @@ static void absent_is_the_default_and_zero_is_zero(void **state)
     assert_int_equal(s.max_retries, 0);
     assert_false(isnan(s.workflow_priority));
     s = good("{" S ",\"priority\":null,\"customer_id\":\"\",\"models\":null,\"requirements\":null,"
-                   "\"payload\":null}");
+             "\"payload\":null}");
     assert_int_equal((int)s.priority, 50);
     assert_int_equal(s.customer.len, 0);
 }
@@ -79,7 +79,7 @@ static void every_field_is_read(void **state)
 {
     const char text[] =
         "{" S ",\"priority\":70.5,\"customer_id\":\"c1\",\"max_retries\":5,\"retry_count\":2,"
-              "\"workflow_id\":\"w\","
+        "\"workflow_id\":\"w\","
         "\"workflow_priority\":-3,\"workflow_datetime\":1700000000000,\"current_step\":2,\"total_"
         "steps\":3,"
         "\"payload\": {\"a\" :1},\"ctx\":{\"b\":2},\"requirements\":{\"hardware\":{\"ram_gb\":8}},"
