@@ -26,7 +26,7 @@ configure() {
     shift
     read -ra options <<<"${build_options[$dir]}"
     options+=("$@")
-    setup=$(printf '%s\n' "${options[*]}" && cd "$root" && find src tests bench -name meson.build 2>/dev/null | sort)
+    setup=$(printf '%s\n' "${options[*]}" && cd "$root" && find . -path "./build*" -prune -o -name meson.build -print | sort)
     if [ -f "$root/$dir/build.ninja" ] && [ "$(cat "$root/$dir/.setup" 2>/dev/null)" = "$setup" ]; then
         return 0
     fi
