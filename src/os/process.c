@@ -174,8 +174,7 @@ static void emp_process_judge(const struct emp_process *p, struct emp_process_en
         end->code = EMP_E_LIMIT;
     }
     if (p->over) {
-        snprintf(text, max, "wrote more than %lld bytes to standard output",
-                 (long long)p->stdout_max);
+        snprintf(text, max, "wrote more to standard output than its limit");
         end->code = EMP_E_LIMIT;
     } else if (p->killed && end->code == EMP_E_JOB_FAILED) {
         end->code = EMP_E_CANCELLED;

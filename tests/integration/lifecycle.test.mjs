@@ -117,25 +117,23 @@ describe('failures', { concurrency: 4 }, () => {
 
     it('a machine that fails what others can do is quarantined; all jobs complete', limits, within(async (w) => {
         const broker = await w.broker({ config: { ...quick, quarantine: { failures: 3, duration: '3s' } } });
-        const service = (program) => ({ agent: { services: { work: { argv: [program] } } } });
-        const bad = await w.agent(broker, { ...command, config: service('/bin/false') }).start();
-        const good = await w.agent(broker, { ...command, config: service('/bin/true') }).start();
-        await until(async () => {
-            const wave = []; // more than the good one takes at once: a machine known to fail is asked last
-            for (let n = 0; n < 6; n++) wave.push(await broker.submit({ service_required: 'work' }));
-            for (const id of wave) await broker.state(id, 'completed');
-            return (await bad.machine()).status === 'quarantined';
-        }, 'the bad machine to be quarantined');
+        const service = (argv) => ({ agent: { services: { work: { argv } } } });
+        const bad = await w.agent(broker, { ...command, config: service(['/bin/false']) }).start();
+        const good = await w.agent(broker, { ...command, slots: 2, config: service(['/bin/sleep', '0.3']) }).start();
+        // More than the good one does soon: a machine known to fail is asked last.
+        const ids = await Promise.all(Array.from({ length: 40 }, () => broker.submit({ service_required: 'work', estimated_duration_s: 5, max_retries: 10 })));
+        await until(async () => (await bad.machine()).status === 'quarantined', 'the bad machine to be quarantined');
         const m = await bad.machine();
         assert.ok(Date.parse(m.quarantined_until) > Date.now() - 1000);
         assert.equal((await good.machine()).status, 'connected');
+        for (const id of ids) await broker.state(id, 'completed');
         const next = await broker.state(await broker.submit({ service_required: 'work' }), 'completed');
         assert.deepEqual(next.attempts.map((a) => a.machine_id), [good.id], 'nothing more goes there');
         await until(async () => (await bad.machine()).status === 'connected', 'the quarantine to end');
     }));
 
     it('a program that is missing is the machine’s fault: handed back, not counted', limits, within(async (w) => {
-        const broker = await w.broker({ config: quick });
+        const broker = await w.broker();
         const service = (program) => ({ agent: { services: { work: { argv: [program] } } } });
         const bad = await w.agent(broker, { ...command, config: service('/no/such/program') }).start();
         const id = await broker.submit({ service_required: 'work' });
@@ -333,7 +331,7 @@ describe('pools and decisions', { concurrency: 4 }, () => {
     }));
 
     it('a waiting job says what it waits for, a running one why it is there and who came second', limits, within(async (w) => {
-        const broker = await w.broker();
+        const broker = await w.broker({ config: { pools: { standard: { penalty: '1s' } } } });
         const alone = await broker.simulate({}, { estimated_duration_s: 5 });
         const nobody = (await broker.get(`/api/jobs/${alone}/decision`)).body;
         assert.deepEqual([nobody.status, nobody.chosen, nobody.candidates, nobody.waiting_for], ['pending', null, [], null]);

@@ -269,9 +269,11 @@ static void on_stdout(void *ctx, const char *data, size_t len)
 {
     struct emp_run *r = ctx;
     while (len) {
-        const char *newline = memchr(data, '\n', len), *carriage = memchr(data, '\r', len);
-        const char *stop = !newline || (carriage && carriage < newline) ? carriage : newline;
-        size_t n = stop ? (size_t)(stop - data) + 1 : len;
+        size_t n = 0;
+        while (n < len && data[n] != '\n' && data[n] != '\r')
+            n++;
+        bool stop = n < len;
+        n += stop;
         if (r->out.len + n >
             EMP_COMMAND_RESULT_BYTES_MAX) { // the rest is read for its progress alone
             r->out_over = true;
@@ -368,6 +370,7 @@ static int spawn(struct command *c, struct emp_run *r, struct emp_error *err)
         .cwd = r->task.scratch,
         .memory_bytes_max = r->service->def.memory_bytes_max,
         .file_bytes_max = r->service->def.output_bytes_max,
+        .stdout_bytes_max = r->service->def.output_bytes_max,
         .grace_ms = GRACE_MS,
         .stderr_tail_max = STDERR_TAIL,
         .ctx = r,
