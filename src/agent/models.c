@@ -103,6 +103,13 @@ int emp_models_note_write(const struct emp_models *m, const struct emp_models_no
     return r;
 }
 
+void emp_models_note_drop(const struct emp_models *m, struct emp_str name)
+{
+    char path[EMP_MODELS_PATH];
+    aside_path(m, name, ".json", path);
+    unlink(path);
+}
+
 static struct emp_str member(const struct emp_json *o, const char *name)
 {
     const struct emp_json *v = emp_json_find(o, name);

@@ -60,6 +60,7 @@ struct emp_models_note {
 };
 int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n,
                           struct emp_error *err);
+void emp_models_note_drop(const struct emp_models *m, struct emp_str name);
 int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a,
                          struct emp_models_note *ret);
 /* The name of another model whose path this is; empty when there is none. In the arena. Blocks. */

@@ -87,10 +87,13 @@ static bool resumable(const struct emp_transfer *t)
     return t->model->sha256[0] || t->etag;
 }
 
+/* The note goes with it: what has no file owns no path. */
 static void drop_part(struct emp_transfer *t)
 {
-    if (t->part[0])
-        unlink(t->part);
+    if (t->part[0] == '\0')
+        return; // refused before anything was made
+    unlink(t->part);
+    emp_models_note_drop(t->o.models, t->model->name);
 }
 
 static void conclude(struct emp_transfer *t, int code)
@@ -299,16 +302,17 @@ static void adopt_after(uv_work_t *w, int status)
 {
     struct emp_transfer *t = w->data;
     (void)status;
+    int64_t read_bytes = t->at;
     t->working = false;
+    t->at = 0; // of the part there is nothing yet
     if (ended_by_cancel(t))
         return;
-    if (t->at == t->model->bytes && hash_is_right(t)) {
-        drop_part(t);
+    if (read_bytes == t->model->bytes && hash_is_right(t)) {
+        unlink(t->part);
         conclude(t, 0);
         return;
     }
     close(t->fd);
-    t->at = 0;
     int64_t there = 0;
     emp_sha256_reset(t->sha);
     if (open_part(t, &there) < 0 || start_over(t) < 0)
@@ -396,6 +400,17 @@ static int on_head(void *ctx, const struct emp_http_head *head)
     return 0;
 }
 
+static void tell_progress(struct emp_transfer *t)
+{
+    t->progress_at = emp_mono_now();
+    t->sink.progress(t->sink.arg, t->model->name, t->at);
+}
+
+static void on_progress_due(uv_timer_t *timer)
+{
+    tell_progress(timer->data);
+}
+
 static int on_data(void *ctx, const void *data, size_t len)
 {
     struct emp_transfer *t = ctx;
@@ -411,10 +426,10 @@ static int on_data(void *ctx, const void *data, size_t len)
     emp_sha256_add(t->sha, data, len);
     t->at += (int64_t)len;
     emp_meter_add(t->o.meter, now, (int64_t)len);
-    if (now - t->progress_at >= PROGRESS_MS) {
-        t->progress_at = now;
-        t->sink.progress(t->sink.arg, t->model->name, t->at);
-    }
+    if (now - t->progress_at >= PROGRESS_MS)
+        tell_progress(t);
+    else if (!uv_is_active((uv_handle_t *)&t->timer)) // so that the last bytes before a stall count
+        uv_timer_start(&t->timer, on_progress_due, PROGRESS_MS, 0);
     return 0;
 }
 
@@ -450,6 +465,7 @@ static void on_done(void *ctx, const struct emp_http_result *r)
 {
     struct emp_transfer *t = ctx;
     t->fetch = NULL;
+    uv_timer_stop(&t->timer);
     if (t->metered)
         emp_meter_end(t->o.meter, emp_mono_now());
     t->metered = false;
