@@ -66,3 +66,9 @@ void emp_fetches_cancel_all(struct emp_fetches *all)
     for (struct emp_fetch *f = all->first; f; f = f->next)
         emp_transfer_cancel(f->transfer);
 }
+
+void emp_fetches_report(struct emp_fetches *all)
+{
+    for (struct emp_fetch *f = all->first; f; f = f->next)
+        on_progress(f, f->model->name, emp_transfer_bytes(f->transfer));
+}

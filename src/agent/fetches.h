@@ -21,5 +21,7 @@ void emp_fetches_start(
     const struct emp_model *model); /* borrowed until its FETCH_DONE has returned */
 void emp_fetches_cancel(struct emp_fetches *f, struct emp_str model);
 void emp_fetches_cancel_all(struct emp_fetches *f);
+void emp_fetches_report(
+    struct emp_fetches *f); /* how far all are: also where nothing comes any more */
 
 #endif

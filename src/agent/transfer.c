@@ -647,3 +647,8 @@ void emp_transfer_cancel(struct emp_transfer *t)
     else if (!t->working && uv_is_active((uv_handle_t *)&t->timer))
         uv_timer_start(&t->timer, on_pause_over, 0, 0);
 }
+
+int64_t emp_transfer_bytes(const struct emp_transfer *t)
+{
+    return t->at;
+}

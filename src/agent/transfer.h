@@ -54,5 +54,6 @@ struct emp_transfer *emp_transfer_start(const struct emp_transfer_options *o,
                                         const struct emp_model *model,
                                         const struct emp_transfer_sink *sink);
 void emp_transfer_cancel(struct emp_transfer *t);
+int64_t emp_transfer_bytes(const struct emp_transfer *t); /* there so far */
 
 #endif

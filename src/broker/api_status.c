@@ -28,6 +28,7 @@ void emp_api_ready(const struct emp_call *c)
     struct emp_writer w;
 
     if (emp_broker_accepts(c->peer.broker, true, &err) < 0) {
+        err.code = EMP_E_UNAVAILABLE; /* whatever the reason: what load balancers look for is 503 */
         emp_answer_error(&c->peer, &err);
         return;
     }

@@ -108,10 +108,31 @@ void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
     emp_job_notify(c, j, EMP_NOTICE_ASSIGNED);
 }
 
+static bool runs_with(const struct machine *m, uint32_t model)
+{
+    for (const struct job *j = m->running; j; j = j->next)
+        for (uint32_t i = 0; i < j->class->spec.model_count; i++)
+            if (j->class->models[i] == model)
+                return true;
+    return false;
+}
+
+/* The agent tells of copies when their residency changes; that they are no longer in use is seen
+ * from here. */
+static void free_copies(struct machine *m, const struct job *j)
+{
+    for (uint32_t i = 0; i < j->class->spec.model_count; i++) {
+        struct copy *copy = emp_machine_copy(m, j->class->models[i]);
+        if (copy)
+            copy->in_use = runs_with(m, j->class->models[i]);
+    }
+}
+
 void emp_attempt_release(struct emp_core *c, struct job *j)
 {
     struct machine *m = j->machine;
     running_remove(m, j);
+    free_copies(m, j);
     j->machine = NULL;
     if (j->timer_place != EMP_HEAP_OUT)
         emp_job_timer(c, j, EMP_NEVER);

@@ -372,17 +372,27 @@ void emp_class_refresh_head(struct emp_core *c, struct class *k)
 
 /* ---- could it ever run? ---- */
 
-static bool models_fit(struct emp_core *c, const struct class *k, const struct machine *m)
+static bool models_fit(struct emp_core *c, const struct class *k, const struct machine *m,
+                       struct emp_error *why)
 {
     int64_t bytes = 0;
     for (uint32_t i = 0; i < k->spec.model_count; i++) {
         const struct model_entry *e = emp_core_model_entry(c, k->models[i]);
         const struct copy *copy = emp_machine_copy(m, k->models[i]);
-        if (e->model.url_count == 0 && copy == NULL)
+        if (e->model.url_count == 0 && copy == NULL) {
+            emp_fail(why, EMP_E_UNRUNNABLE, "models",
+                     "model \"%.*s\" has no URL, and machine %.*s does not have it",
+                     EMP_STR_FMT(emp_core_name(c, k->models[i])), EMP_STR_FMT(m->facts.id));
             return false;
+        }
         bytes += copy ? copy->bytes : e->model.bytes;
     }
-    return bytes <= m->facts.disk_budget_bytes || bytes == 0;
+    if (bytes <= m->facts.disk_budget_bytes || bytes == 0)
+        return true;
+    emp_fail(why, EMP_E_UNRUNNABLE, "models",
+             "its models take %lld bytes, and the disk of machine %.*s holds %lld",
+             (long long)bytes, EMP_STR_FMT(m->facts.id), (long long)m->facts.disk_budget_bytes);
+    return false;
 }
 
 static bool any_machine(struct emp_core *c, struct class *k, struct emp_error *why)
@@ -395,10 +405,8 @@ static bool any_machine(struct emp_core *c, struct class *k, struct emp_error *w
             (m->link == 0 && c->now.wall - m->last_seen > c->settings->machine_memory_ms))
             continue;
         if (emp_match_machine(&k->spec, &m->facts, &one)) {
-            if (models_fit(c, k, m))
+            if (models_fit(c, k, m, &one))
                 return true;
-            emp_fail(&one, EMP_E_UNRUNNABLE, "models",
-                     "machine %.*s cannot hold or fetch its models", EMP_STR_FMT(m->facts.id));
         }
         /* the telling reason is one about a machine that offers the service */
         if (!seen || (!offered && one.code != EMP_E_UNKNOWN_SERVICE)) {

@@ -152,6 +152,7 @@ static bool candidate_make(struct emp_core *c, struct class *k, const struct job
 }
 
 /* With equal starts: the less loaded region, then the less loaded machine, then who waited longest.
+ * A machine that has the models and one that has not are never equal: the copy would be a second.
  */
 static bool lighter(const struct emp_core *c, const struct machine *a, const struct machine *b)
 {
@@ -183,8 +184,8 @@ static struct candidate *cheapest(struct emp_core *c, struct verdict *v, bool id
     struct candidate *pick = best;
     for (uint32_t i = 0; i < v->count; i++) {
         struct candidate *x = &v->candidates[i];
-        if (starts_now(x) && x->cost - best->cost <= TIE_US && x != pick &&
-            lighter(c, x->machine, pick->machine))
+        if (starts_now(x) && x->has_models == best->has_models && x->cost - best->cost <= TIE_US &&
+            x != pick && lighter(c, x->machine, pick->machine))
             pick = x;
     }
     return pick;

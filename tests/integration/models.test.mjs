@@ -138,7 +138,7 @@ describe('fetching', { concurrency: 3 }, () => {
 
     it('without a mirror: the job is told what was wrong with which model, and no file appears', limits, within(async (w) => {
         const behaviours = {
-            missing: [(req, res) => res.writeHead(404).end(), 'network', /404/],
+            missing: [(req, res) => res.writeHead(404).end(), 'not_found', /404/],
             stalls: [(req, res, content) => (Origin.head(res, content, 0), res.write(content.subarray(0, 1000))), undefined, /stall|0\.5|500|nothing/i],
             short: [(req, res, content) => res.writeHead(200, { 'content-length': 1000 }).end(content.subarray(0, 1000)), 'size_mismatch', /1000/],
             longer: [(req, res, content) => res.writeHead(200, { 'content-length': content.length + 5 }).end(Buffer.concat([content, Buffer.from('12345')])), 'size_mismatch', /300005|300000/],
@@ -243,7 +243,7 @@ describe('the disk', { concurrency: 3 }, () => {
     it('a full disk: the job is told, goes elsewhere, and the machine recovers', limits, within(async (w, t) => {
         const disk = await smallDisk(w, 'small', 6000);
         if (!disk) return t.skip('no user namespaces here');
-        const { broker, agent } = await place(w, (o) => [o.add('m', 4 * MB)], { agent: { wrap: disk.wrap, args: ['--models-dir', disk.dir, '--disk-budget', '100mb'] } });
+        const { broker, agent } = await place(w, (o) => [o.add('m', 4 * MB)], { broker: { config: { quarantine: { duration: '1s' } } }, agent: { wrap: disk.wrap, args: ['--models-dir', disk.dir, '--disk-budget', '100mb'] } });
         writeFileSync(disk.inside(agent.process, 'filler'), Buffer.alloc(4 * MB));
         const id = await run(broker, ['m']);
         const tried = await broker.jobUntil(id, (j) => j.attempts.some((a) => a.ended_at), 'tried once');
