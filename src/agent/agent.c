@@ -200,6 +200,7 @@ static void on_turn(uv_prepare_t *p)
 static void on_measure(uv_timer_t *t)
 {
     struct agent *g = t->data;
+    emp_fetches_report(&g->fetches);
     step(g, &(struct emp_machine_event){
                 .kind = EMP_MACHINE_EVENT_MEASURED,
                 .measured = {.link_bytes_per_s = g->meter.bytes_per_s,

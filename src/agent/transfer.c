@@ -49,6 +49,7 @@ struct emp_transfer {
     int fd;
     int64_t at;       /* bytes in the part, all of them hashed */
     int64_t try_from; /* `at` when this try began */
+    int64_t best;     /* how far any try came: only beyond it is progress */
     struct emp_sha256 *sha;
     struct mirror mirrors[EMP_MODEL_URLS_MAX];
     uint32_t mirror_count, mirror; /* the one being asked */
@@ -471,8 +472,10 @@ static void on_done(void *ctx, const struct emp_http_result *r)
     t->metered = false;
     if (ended_by_cancel(t))
         return;
-    if (t->at > t->try_from)
+    if (t->at > t->best) {
+        t->best = t->at;
         t->tries = t->mirrors[t->mirror].tries = 0;
+    }
     if (r->code == 0 && r->status >= 200 && r->status <= 299 && t->at == t->model->bytes) {
         check(t);
         return;
@@ -625,7 +628,7 @@ struct emp_transfer *emp_transfer_start(const struct emp_transfer_options *o,
         conclude_later(t);
         return t;
     }
-    t->try_from = there;
+    t->try_from = t->best = there;
     bool whole = take_whole(t);
     t->working = whole || there > 0;
     if (whole)

@@ -77,8 +77,8 @@ struct emp_http_fetch_options {
     int64_t timeout_ms;         /* of all; 0: none */
     int64_t connect_timeout_ms; /* 0: 10 s */
     int64_t stall_bytes_per_s;  /* slower than this … */
-    int64_t stall_ms; /* … for so long (whole seconds) ends it with EMP_E_TIMEOUT. 0: 30 s at 1
-                         byte/s; EMP_NEVER: not checked */
+    int64_t stall_ms; /* … for so long ends it, once it is connected, with EMP_E_TIMEOUT. 0: 30 s at
+                         1 byte/s; EMP_NEVER: not checked */
     int64_t bytes_per_s_max; /* each way; 0: no limit */
     uint32_t redirects_max;  /* 0: 10 */
 

@@ -21,6 +21,9 @@ enum {
 struct emp_http_fetch {
     struct emp_http_transfer t;
     struct emp_http_client *client;
+    uv_timer_t stall; /* curl's own check averages over five seconds, and counts in whole ones */
+    int64_t stall_ms, stall_bytes, stall_seen;
+    bool stalled;
     struct emp_http_fetch_options o; /* its strings are not used after the start */
     struct curl_slist *headers;
     struct emp_buf body;
@@ -183,6 +186,11 @@ static void fill_times(CURL *easy, struct emp_http_result *r)
         r->bytes_per_s = (double)r->received_bytes * 1e6 / (double)(body_us > 0 ? body_us : 1);
 }
 
+static void on_stall_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
 static void tell_end(struct emp_http_fetch *f, int code, CURLcode curl_code)
 {
     const char *url = NULL;
@@ -196,6 +204,9 @@ static void tell_end(struct emp_http_fetch *f, int code, CURLcode curl_code)
         .retry_after_s = f->retry_after_s,
     };
     fill_times(f->t.easy, &r);
+    if (f->stalled)
+        snprintf(f->words, sizeof f->words, "stalled: fewer than %lld bytes in %lld ms",
+                 (long long)f->stall_bytes, (long long)f->stall_ms);
     if (code == EMP_E_CANCELLED && curl_code == CURLE_OK)
         snprintf(r.text, sizeof r.text, "cancelled");
     else if (code == EMP_E_LIMIT)
@@ -206,7 +217,7 @@ static void tell_end(struct emp_http_fetch *f, int code, CURLcode curl_code)
     emp_http_transfer_drop(f->client, &f->t);
     curl_slist_free_all(f->headers);
     emp_buf_release(&f->body);
-    free(f);
+    uv_close((uv_handle_t *)&f->stall, on_stall_closed);
 }
 
 static void on_transfer_done(struct emp_http_transfer *t, CURLcode code)
@@ -217,7 +228,39 @@ static void on_transfer_done(struct emp_http_transfer *t, CURLcode code)
 
 static void on_transfer_cancel(struct emp_http_transfer *t)
 {
-    tell_end((struct emp_http_fetch *)t, EMP_E_CANCELLED, CURLE_OK);
+    struct emp_http_fetch *f = (struct emp_http_fetch *)t;
+    tell_end(f, f->stalled ? EMP_E_TIMEOUT : EMP_E_CANCELLED, CURLE_OK);
+}
+
+/* Too little since the last look? Not before it is connected: that has a limit of its own. */
+static void on_stall_check(uv_timer_t *timer)
+{
+    struct emp_http_fetch *f = timer->data;
+    curl_off_t down = 0, up = 0, begun = 0;
+    curl_easy_getinfo(f->t.easy, CURLINFO_PRETRANSFER_TIME_T, &begun);
+    curl_easy_getinfo(f->t.easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    curl_easy_getinfo(f->t.easy, CURLINFO_SIZE_UPLOAD_T, &up);
+    int64_t moved = down + up - f->stall_seen;
+    f->stall_seen = begun ? down + up : f->stall_seen;
+    if (begun == 0 || moved >= f->stall_bytes)
+        return;
+    f->stalled = true;
+    uv_timer_stop(timer);
+    emp_http_transfer_cancel(f->client, &f->t);
+}
+
+static void start_stall_check(struct emp_http_fetch *f)
+{
+    f->stall.data = f;
+    uv_timer_init(f->client->loop, &f->stall);
+    f->stall_ms = f->o.stall_ms ? f->o.stall_ms : STALL_MS_DEFAULT;
+    if (f->stall_ms == EMP_NEVER)
+        return;
+    int64_t rate = f->o.stall_bytes_per_s ? f->o.stall_bytes_per_s : 1;
+    f->stall_bytes = rate * f->stall_ms / 1000;
+    if (f->stall_bytes < 1)
+        f->stall_bytes = 1;
+    uv_timer_start(&f->stall, on_stall_check, (uint64_t)f->stall_ms, (uint64_t)f->stall_ms);
 }
 
 /* ------------------------------------------------------------------ the start */
@@ -277,15 +320,9 @@ static bool set_body(struct emp_http_fetch *f, const struct emp_http_fetch_optio
 
 static void set_limits(CURL *e, const struct emp_http_fetch_options *o)
 {
-    int64_t stall_ms = o->stall_ms ? o->stall_ms : STALL_MS_DEFAULT;
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(o->connect_timeout_ms ? o->connect_timeout_ms : CONNECT_MS_DEFAULT));
-    if (stall_ms != EMP_NEVER) {
-        curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT,
-                         (long)(o->stall_bytes_per_s ? o->stall_bytes_per_s : 1));
-        curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)((stall_ms + 999) / 1000));
-    }
     curl_easy_setopt(e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)o->bytes_per_s_max);
     curl_easy_setopt(e, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)o->bytes_per_s_max);
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
@@ -332,6 +369,7 @@ int emp_http_fetch_start(struct emp_http_client *c, const struct emp_http_fetch_
         fetch_free(f);
         return r;
     }
+    start_stall_check(f);
     *ret = f;
     return 0;
 }
