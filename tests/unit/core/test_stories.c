@@ -213,6 +213,41 @@ static void a_job_waits_for_the_warm_machine_when_that_is_sooner(void **state)
                     "link 10: assign 2/1\n");
 }
 
+static bool in_use(struct world *w)
+{
+    struct emp_core_machine *all;
+    assert_int_equal(emp_core_machines(w->core, w->now, &w->arena, &all), 2);
+    assert_int_equal(all[0].copy_count, 1);
+    return all[0].copies[0].in_use;
+}
+
+/* A model of a kilobyte is fetched in no time, yet the machine that has it is taken; and its copy
+ * is in use as long as a run uses it. */
+static void a_job_goes_where_its_model_is(void **state)
+{
+    struct world *w = *state;
+    world_model(w, "small", 1000, "art");
+    struct emp_copy copy = {
+        .model = EMP_STR("small"), .bytes = 1000, .residency = EMP_RESIDENCY_DISK};
+    struct emp_machine_facts has = world_facts("has", "fast-lane", 4),
+                             lacks = world_facts("lacks", "fast-lane", 4);
+    world_hello(w, 10, &has, NULL, 0, &copy, 1);
+    world_hello(w, 11, &lacks, NULL, 0, NULL, 0);
+    struct emp_str models[] = {EMP_STR("small")};
+    struct emp_job_spec s = world_spec("simulation");
+    s.models = models;
+    s.model_count = 1;
+    world_quiet(w);
+    world_submit(w, &s);
+    world_submit(w, &s);
+    world_expect(w, "link 10: assign 1/1\n"
+                    "link 10: assign 2/1\n");
+    world_finished(w, 10, EMP_MESSAGE_COMPLETED, 1, 1, 0, 10);
+    assert_true(in_use(w));
+    world_finished(w, 10, EMP_MESSAGE_COMPLETED, 2, 1, 0, 10);
+    assert_false(in_use(w));
+}
+
 static void a_cancelled_run_frees_its_lease_at_once(void **state)
 {
     struct world *w = *state;
@@ -421,6 +456,7 @@ int main(void)
         STORY(a_broker_restart_adopts_what_runs),
         STORY(a_short_job_does_not_stand_behind_a_video),
         STORY(a_job_waits_for_the_warm_machine_when_that_is_sooner),
+        STORY(a_job_goes_where_its_model_is),
         STORY(a_cancelled_run_frees_its_lease_at_once),
         STORY(a_poison_job_ends_and_machines_are_not_blamed),
         STORY(a_job_that_may_not_be_retried_fails_at_once),
