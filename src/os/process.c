@@ -32,6 +32,7 @@ struct emp_process {
     struct emp_stream streams[STREAMS];
     int handles; /* not yet closed */
     bool child_open, exited, closing, silent;
+    bool running;      /* the supervisor has said so */
     bool killed, over; /* asked to end; stdout too long */
     int64_t exit_status;
     int exit_signal;
@@ -49,6 +50,7 @@ struct emp_process {
     size_t report_len;
 
     void *ctx;
+    void (*on_running)(void *);
     void (*on_line)(void *, const char *, size_t, bool);
     void (*on_stdout)(void *, const char *, size_t);
     void (*on_exit)(void *, const struct emp_process_end *);
@@ -125,6 +127,11 @@ static void emp_process_report(struct emp_process *p, const char *data, size_t l
     memcpy(p->report + p->report_len, data, n);
     p->report_len += n;
     p->report[p->report_len] = '\0';
+    if (p->running || !strstr(p->report, "running\n"))
+        return;
+    p->running = true;
+    if (p->on_running)
+        p->on_running(p->ctx);
 }
 
 static void (*const sinks[STREAMS])(struct emp_process *, const char *, size_t) = {
@@ -448,6 +455,7 @@ static struct emp_process *emp_process_new(const struct emp_process_options *o)
     p->line = malloc(p->line_max);
     p->tail = malloc(2 * p->tail_max + 1);
     p->ctx = o->ctx;
+    p->on_running = o->on_running;
     p->on_line = o->on_line;
     p->on_stdout = o->on_stdout;
     p->on_exit = o->on_exit;

@@ -68,6 +68,9 @@ struct emp_process_options {
     size_t stderr_tail_max;   /* 0: EMP_PROCESS_TAIL_DEFAULT */
 
     void *ctx;
+    /* The program is executing. Before on_exit, at most once; its first output may be faster. May
+     * be NULL. */
+    void (*on_running)(void *ctx);
     /* A line of stdout without its newline (a carriage return ends one too: progress bars). Longer
      * than the maximum: the first bytes, with `cut`, the rest of the line is dropped. Not
      * NUL-terminated. May be NULL. */

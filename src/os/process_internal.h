@@ -3,7 +3,8 @@
  * version.
  *
  * Command line: /proc/self/exe __exec PPID MEMORY FILE CPU NNP argv…      (decimal; 0: no limit)
- * Reports on descriptor 3, one per line:   exec ERRNO      the program could not be executed
+ * Reports on descriptor 3, one per line:   running         the program is executing
+ *                                          exec ERRNO      or it could not be executed
  *                                          usage CPU_MS RSS_BYTES */
 #ifndef EMP_OS_PROCESS_INTERNAL_H
 #define EMP_OS_PROCESS_INTERNAL_H

@@ -87,8 +87,8 @@ static void emp_shim_exec(char **argv)
     errno = why;
 }
 
-/* In the forked child. */
-static _Noreturn void emp_shim_become(pid_t supervisor, char **argv)
+/* In the forked child. `gate` closes when it becomes the program, or takes why it could not. */
+static _Noreturn void emp_shim_become(pid_t supervisor, int gate, char **argv)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -105,8 +105,23 @@ static _Noreturn void emp_shim_become(pid_t supervisor, char **argv)
     sigemptyset(&none_blocked);
     sigprocmask(SIG_SETMASK, &none_blocked, NULL);
     emp_shim_exec(argv + EMP_SHIM_ARG_PROGRAM);
-    emp_shim_report("exec %d\n", errno);
-    _exit(EMP_SHIM_EXEC_FAILED);
+    int why = errno;
+    _exit(write(gate, &why, sizeof why) > 0 ? EMP_SHIM_EXEC_FAILED : EXIT_FAILURE);
+}
+
+/* Waits until the child has become the program, or could not, and tells which. Nothing in between
+ * waits for anybody. */
+static void emp_shim_tell_begin(int gate)
+{
+    int why;
+    ssize_t n;
+    while ((n = read(gate, &why, sizeof why)) < 0 && errno == EINTR)
+        continue;
+    if (n == (ssize_t)sizeof why)
+        emp_shim_report("exec %d\n", why);
+    else
+        emp_shim_report("running\n");
+    close(gate);
 }
 
 /* SIGKILL to every child we have now; those of the dead will be ours next. */
@@ -218,14 +233,17 @@ void emp_process_shim_main(int argc, char **argv)
     if (getppid() != s.parent)
         _exit(EMP_SHIM_EXEC_FAILED); // it died before we could ask to be told
     pid_t self = getpid();
-    s.program = fork();
+    int gate[2] = {-1, -1};
+    s.program = pipe2(gate, O_CLOEXEC) == 0 ? fork() : -1;
     if (s.program < 0) {
         emp_shim_report("exec %d\n", errno);
         _exit(EMP_SHIM_EXEC_FAILED);
     }
     if (s.program == 0)
-        emp_shim_become(self, argv);
+        emp_shim_become(self, gate[1], argv);
     setpgid(s.program, s.program); // whoever is first; the other finds it done
+    close(gate[1]);
+    emp_shim_tell_begin(gate[0]);
     emp_shim_let_go_of_output();
     emp_shim_watch(&s, &set);
     emp_shim_end_like(emp_shim_bury(&s));

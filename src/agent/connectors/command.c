@@ -14,7 +14,6 @@
 
 enum {
     WATCH_MS = 1000,
-    FIRST_WATCH_MS = 50, /* a program that could not be executed has said so by then */
     GRACE_MS = 2000,
     STDERR_TAIL = 3000,
     EXIT_USAGE = 64,
@@ -222,12 +221,13 @@ static void kill_for(struct emp_run *r, int code)
     emp_process_kill(r->process, false);
 }
 
+static void watch(struct emp_run *r, int64_t left_ms);
+
 static void on_watch(uv_timer_t *t)
 {
     struct emp_run *r = t->data;
     const struct emp_command_service *def = &r->service->def;
     int64_t ran = emp_mono_now() - r->started_at;
-    tell_started(r);
     if (def->timeout_ms > 0 && ran >= def->timeout_ms) {
         snprintf(r->limit_text, sizeof r->limit_text,
                  "the command ran longer than its service's limit of %.3f s and was stopped",
@@ -240,8 +240,19 @@ static void on_watch(uv_timer_t *t)
                  (long long)def->output_bytes_max);
         kill_for(r, EMP_E_LIMIT);
     }
-    int64_t left = def->timeout_ms > 0 ? def->timeout_ms - ran : WATCH_MS;
-    uv_timer_start(t, on_watch, left > 0 && left < WATCH_MS ? (uint64_t)left : WATCH_MS, 0);
+    watch(r, def->timeout_ms - ran);
+}
+
+/* Again in a while; or when `left_ms` of its time are over. */
+static void watch(struct emp_run *r, int64_t left_ms)
+{
+    uv_timer_start(&r->timer, on_watch,
+                   left_ms > 0 && left_ms < WATCH_MS ? (uint64_t)left_ms : WATCH_MS, 0);
+}
+
+static void on_running(void *ctx)
+{
+    tell_started(ctx);
 }
 
 /* "progress 42 text": true, and taken. */
@@ -374,6 +385,7 @@ static int spawn(struct command *c, struct emp_run *r, struct emp_error *err)
         .grace_ms = GRACE_MS,
         .stderr_tail_max = STDERR_TAIL,
         .ctx = r,
+        .on_running = on_running,
         .on_stdout = on_stdout,
         .on_exit = on_exit_process,
     };
@@ -420,7 +432,7 @@ static int start(struct emp_connector *base, const struct emp_run_task *task,
     }
     uv_timer_init(c->host.loop, &r->timer);
     r->timer.data = r;
-    uv_timer_start(&r->timer, on_watch, FIRST_WATCH_MS, 0);
+    watch(r, s->def.timeout_ms);
     *ret = r;
     return 0;
 }

@@ -27,8 +27,15 @@ struct run {
     bool kill_hard;
     struct emp_process_end end;
     char tail[4096];
-    int ends;
+    int runnings, ends;
 };
+
+static void on_running(void *ctx)
+{
+    struct run *r = ctx;
+    assert_int_equal(r->ends, 0);
+    r->runnings++;
+}
 
 static void on_line(void *ctx, const char *line, size_t len, bool cut)
 {
@@ -80,6 +87,7 @@ static void start(struct run *r, const struct emp_process_options *options)
     struct emp_process_options o = *options;
     struct emp_error err = {0};
     o.ctx = r;
+    o.on_running = on_running;
     o.on_line = on_line;
     o.on_stdout = on_stdout;
     o.on_exit = on_exit_;
@@ -105,6 +113,7 @@ static void run(struct run *r, const struct emp_process_options *o)
     begin(r);
     start(r, o);
     finish(r);
+    assert_int_equal(r->runnings, r->end.started); // told, unless it could not be executed
 }
 
 #define SCRIPT(text)              \
@@ -708,7 +717,7 @@ static void too_much_output_ends_the_run(void **state)
     (void)state;
     RUN(&r, SCRIPT("trap '' TERM; yes"), .stdout_bytes_max = 100000, .grace_ms = LIMIT_MS);
     assert_int_equal(r.end.code, EMP_E_LIMIT);
-    assert_string_equal(r.end.text, "wrote more than 100000 bytes to standard output");
+    assert_string_equal(r.end.text, "wrote more to standard output than its limit");
     assert_true(r.out.len <= 100000);
     end(&r);
     RUN(&r, SCRIPT("head -c 1000 /dev/zero"), .stdout_bytes_max = 1000);
