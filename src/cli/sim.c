@@ -1,0 +1,91 @@
+#include "sim/check/check.h"
+
+#include "cli/cli.h"
+
+#include <stdlib.h>
+
+static const struct emp_option options[] = {
+    {"seed", 0, "N", "check: run this seed alone.", false, NULL},
+    {"seeds", 0, "A..B", "check: run all seeds from A to B.", false, NULL},
+    {"trace-log", 0, NULL, "check: print everything that happens (with --seed).", false, NULL},
+    {NULL, 0, NULL, NULL, false, NULL},
+};
+
+/* Whole numbers from 0; what follows the number goes to *ret_rest. */
+static bool number(const char *text, uint64_t *ret, const char **ret_rest)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    *ret = strtoull(text, &end, 10);
+    *ret_rest = end;
+    return true;
+}
+
+static bool range(const char *text, uint64_t *ret_first, uint64_t *ret_last)
+{
+    const char *rest;
+    return number(text, ret_first, &rest) && rest[0] == '.' && rest[1] == '.' &&
+           number(rest + 2, ret_last, &rest) && *rest == '\0' && *ret_first <= *ret_last;
+}
+
+static int check_one(const char *text, bool loud, struct emp_error *err)
+{
+    struct emp_sim_check_result r;
+    uint64_t seed;
+    const char *rest;
+    if (!number(text, &seed, &rest) || *rest)
+        return emp_fail(err, EMP_E_INVALID, "seed", "--seed \"%s\" is not a whole number", text);
+    emp_sim_check_seed(seed, loud ? stdout : NULL, stdout, &r);
+    printf("seed %llu: %llu jobs: %llu completed, %llu failed, %llu cancelled; %llu events, "
+           "%lld.%03lld s\n"
+           "log hash %016llx\n1 seeds, %d violations\n",
+           (unsigned long long)seed, (unsigned long long)r.jobs, (unsigned long long)r.completed,
+           (unsigned long long)r.failed, (unsigned long long)r.cancelled,
+           (unsigned long long)r.events, (long long)r.ended_at / 1000, (long long)r.ended_at % 1000,
+           (unsigned long long)r.log_hash, r.violation[0] != '\0');
+    return r.violation[0] ? 1 : 0;
+}
+
+static int check(struct emp_cli *cli, struct emp_error *err)
+{
+    const char *seed = emp_options_value(&cli->options, "seed");
+    const char *seeds = emp_options_value(&cli->options, "seeds");
+    bool loud = emp_options_has(&cli->options, "trace-log");
+    uint64_t first, last;
+    if (!seed == !seeds || (loud && !seed))
+        return emp_fail(err, EMP_E_INVALID, NULL,
+                        "one of --seed N [--trace-log], --seeds A..B is needed");
+    if (seed)
+        return check_one(seed, loud, err);
+    if (!range(seeds, &first, &last))
+        return emp_fail(err, EMP_E_INVALID, "seeds",
+                        "--seeds \"%s\" is not A..B, two whole numbers, A not above B", seeds);
+    return emp_sim_check_range(first, last, false, stdout) ? 1 : 0;
+}
+
+static const struct {
+    const char *word;
+    int (*run)(struct emp_cli *cli, struct emp_error *err);
+} kinds[] = {{"check", check}};
+
+static int run(struct emp_cli *cli, struct emp_error *err)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].word, cli->options.args[0]) == 0)
+            return kinds[i].run(cli, err);
+    return emp_fail(err, EMP_E_INVALID, NULL, "unknown \"emp sim %s\"; there is: check",
+                    cli->options.args[0]);
+}
+
+const struct emp_command emp_command_sim = {
+    .name = "sim",
+    .args = "check",
+    .summary = "Simulate the broker and its machines under a virtual clock.",
+    .text = "check: random systems under faults, held against an oracle; one seed is one run, and "
+            "gives the\nsame log every time. Exit status 1 when something was violated.\n",
+    .options = options,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run,
+};
