@@ -1,5 +1,6 @@
-/* The broker–agent messages as plain structs: docs/protocol.md is their manual, proto/ makes them bytes. Numbers of jobs and attempts
- * identify a lease everywhere. Borrowed strings; a decoded message lives in the arena it was decoded into. */
+/* The broker–agent messages as plain structs: docs/protocol.md is their manual, proto/ makes them
+ * bytes. Numbers of jobs and attempts identify a lease everywhere. Borrowed strings; a decoded
+ * message lives in the arena it was decoded into. */
 #ifndef EMP_DOMAIN_MESSAGE_H
 #define EMP_DOMAIN_MESSAGE_H
 
@@ -10,29 +11,30 @@
 enum { EMP_PROTOCOL_VERSION = 1 };
 
 /* EMP_MESSAGE(NAME, word, from): from A = agent to broker, B = broker to agent */
-#define EMP_MESSAGES(X)                                                                                                \
-    X(HELLO, "hello", 'A')         /* who I am, what I hold: first message of a connection */                           \
-    X(BEAT, "beat", 'A')           /* I live; facts that drift; every beat_ms */                                        \
-    X(STARTED, "started", 'A')     /* the connector runs */                                                             \
-    X(PROGRESS, "progress", 'A')                                                                                        \
-    X(COMPLETED, "completed", 'A') /* kept and repeated until ACK */                                                    \
-    X(FAILED, "failed", 'A')       /* likewise */                                                                       \
-    X(RETURNED, "returned", 'A')   /* handed back, not counted; likewise */                                             \
-    X(COPIES, "copies", 'A')       /* models whose residency changed */                                                 \
-    X(GOODBYE, "goodbye", 'A')     /* takes nothing new, or leaves */                                                   \
-    X(WELCOME, "welcome", 'B')     /* answer to HELLO: the terms of the lease */                                        \
-    X(REFUSED, "refused", 'B')     /* answer to HELLO: why not; the connection closes */                                \
-    X(ASSIGN, "assign", 'B')                                                                                            \
-    X(CANCEL, "cancel", 'B')       /* stop this attempt; it is no longer yours */                                       \
-    X(ACK, "ack", 'B')             /* COMPLETED, FAILED or RETURNED is durable, or no longer wanted: forget it */       \
-    X(DRAIN, "drain", 'B')         /* take nothing new; finish; then leave */                                           \
-    X(WORTH, "worth", 'B')         /* what each model is worth here: for eviction when alone */
+#define EMP_MESSAGES(X)                                                                   \
+    X(HELLO, "hello", 'A')     /* who I am, what I hold: first message of a connection */ \
+    X(BEAT, "beat", 'A')       /* I live; facts that drift; every beat_ms */              \
+    X(STARTED, "started", 'A') /* the connector runs */                                   \
+    X(PROGRESS, "progress", 'A')                                                          \
+    X(COMPLETED, "completed", 'A') /* kept and repeated until ACK */                      \
+    X(FAILED, "failed", 'A')       /* likewise */                                         \
+    X(RETURNED, "returned", 'A')   /* handed back, not counted; likewise */               \
+    X(COPIES, "copies", 'A')       /* models whose residency changed */                   \
+    X(GOODBYE, "goodbye", 'A')     /* takes nothing new, or leaves */                     \
+    X(WELCOME, "welcome", 'B')     /* answer to HELLO: the terms of the lease */          \
+    X(REFUSED, "refused", 'B')     /* answer to HELLO: why not; the connection closes */  \
+    X(ASSIGN, "assign", 'B')                                                              \
+    X(CANCEL, "cancel", 'B') /* stop this attempt; it is no longer yours */               \
+    X(ACK, "ack",                                                                         \
+      'B') /* COMPLETED, FAILED or RETURNED is durable, or no longer wanted: forget it */ \
+    X(DRAIN, "drain", 'B') /* take nothing new; finish; then leave */                     \
+    X(WORTH, "worth", 'B') /* what each model is worth here: for eviction when alone */
 
 enum emp_message_kind {
 #define EMP_MESSAGE_ENUM(name, word, from) EMP_MESSAGE_##name,
     EMP_MESSAGES(EMP_MESSAGE_ENUM)
 #undef EMP_MESSAGE_ENUM
-    EMP_MESSAGE_COUNT
+        EMP_MESSAGE_COUNT
 };
 
 /* A lease an agent says it holds, in HELLO. */
@@ -40,7 +42,7 @@ struct emp_held {
     emp_job_num job;
     uint32_t attempt;
     bool started;
-    bool finished;        /* its result follows */
+    bool finished; /* its result follows */
     emp_wall_ms started_at;
 };
 
@@ -62,18 +64,18 @@ struct emp_message_started {
     emp_job_num job;
     uint32_t attempt;
     emp_wall_ms at;
-    int64_t bytes_fetched;    /* for this attempt */
+    int64_t bytes_fetched; /* for this attempt */
     int64_t fetch_ms, load_ms;
 };
 struct emp_message_progress {
     emp_job_num job;
     uint32_t attempt;
-    float percent;            /* 0 … 100 */
-    struct emp_str text;      /* at most EMP_PROGRESS_TEXT_MAX */
+    float percent;       /* 0 … 100 */
+    struct emp_str text; /* at most EMP_PROGRESS_TEXT_MAX */
 };
 struct emp_output {
-    struct emp_str name;      /* relative path */
-    struct emp_str type;      /* media type */
+    struct emp_str name; /* relative path */
+    struct emp_str type; /* media type */
     int64_t bytes;
     char sha256[65];
 };
@@ -82,55 +84,57 @@ struct emp_message_finished {
     emp_job_num job;
     uint32_t attempt;
     emp_wall_ms started_at, ended_at;
-    int64_t run_ms;           /* of the connector alone */
+    int64_t run_ms; /* of the connector alone */
     int64_t bytes_fetched;
-    struct emp_str result;    /* COMPLETED: JSON text, byte for byte; may be empty */
+    struct emp_str result; /* COMPLETED: JSON text, byte for byte; may be empty */
     struct emp_output *outputs;
     uint32_t output_count;
-    int error_code;           /* FAILED, RETURNED: EMP_E_* */
-    struct emp_str error;     /* at most EMP_ERROR_REPORT_MAX */
-    bool retryable;           /* FAILED: may another attempt succeed? */
-    bool machine_fault;       /* FAILED, RETURNED: the agent blames its machine (disk, network, connector), not the job */
+    int error_code;       /* FAILED, RETURNED: EMP_E_* */
+    struct emp_str error; /* at most EMP_ERROR_REPORT_MAX */
+    bool retryable;       /* FAILED: may another attempt succeed? */
+    bool machine_fault;   /* FAILED, RETURNED: the agent blames its machine (disk, network,
+                             connector), not the job */
 };
 struct emp_message_copies {
-    struct emp_copy *copies;  /* EMP_RESIDENCY_NONE: gone */
+    struct emp_copy *copies; /* EMP_RESIDENCY_NONE: gone */
     uint32_t copy_count;
     int64_t disk_free_bytes;
 };
 struct emp_message_goodbye {
     struct emp_str reason;
-    bool draining;            /* finishes what it has first; false: leaves now, its leases have been RETURNED */
+    bool
+        draining; /* finishes what it has first; false: leaves now, its leases have been RETURNED */
 };
 struct emp_message_welcome {
     uint32_t protocol;
     uint32_t beat_ms, lease_ms;
-    struct emp_str pool;      /* the pool it was put into */
+    struct emp_str pool; /* the pool it was put into */
 };
 struct emp_message_refused {
-    int code;                 /* EMP_E_* */
+    int code; /* EMP_E_* */
     struct emp_str reason;
-    bool retry;               /* may it try again later? */
+    bool retry; /* may it try again later? */
 };
 struct emp_message_assign {
     emp_job_num job;
     uint32_t attempt;
-    struct emp_str job_id;    /* as the outside knows it */
+    struct emp_str job_id; /* as the outside knows it */
     struct emp_str service;
     struct emp_str customer;
     struct emp_model *models;
     uint32_t model_count;
-    int64_t timeout_ms;       /* of the run, from its start */
+    int64_t timeout_ms; /* of the run, from its start */
     int64_t estimated_run_ms;
-    struct emp_str payload;   /* JSON text as received; joined by the shell from payload_token */
+    struct emp_str payload; /* JSON text as received; joined by the shell from payload_token */
 };
-struct emp_message_lease {    /* CANCEL, ACK */
+struct emp_message_lease { /* CANCEL, ACK */
     emp_job_num job;
     uint32_t attempt;
     struct emp_str reason;
 };
 struct emp_worth {
     struct emp_str model;
-    double seconds_saved;     /* expected waiting seconds saved per hour by keeping it here */
+    double seconds_saved; /* expected waiting seconds saved per hour by keeping it here */
     bool pinned;
 };
 struct emp_message_worth {
@@ -151,12 +155,13 @@ struct emp_message {
         struct emp_message_welcome welcome;
         struct emp_message_refused refused;
         struct emp_message_assign assign;
-        struct emp_message_lease lease;       /* CANCEL, ACK */
-        struct emp_message_lease drain;       /* DRAIN: only reason is used */
+        struct emp_message_lease lease; /* CANCEL, ACK */
+        struct emp_message_lease drain; /* DRAIN: only reason is used */
         struct emp_message_worth worth;
     };
 };
 const char *emp_message_word(enum emp_message_kind k);
-int emp_message_kind_parse(struct emp_str word, enum emp_message_kind *ret); /* 0 or EMP_E_PROTOCOL */
+int emp_message_kind_parse(struct emp_str word,
+                           enum emp_message_kind *ret); /* 0 or EMP_E_PROTOCOL */
 
 #endif

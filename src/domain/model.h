@@ -1,4 +1,5 @@
-/* A model: a file that jobs need on a machine's disk, as the catalogue knows it. Where a copy stands: residency. */
+/* A model: a file that jobs need on a machine's disk, as the catalogue knows it. Where a copy
+ * stands: residency. */
 #ifndef EMP_DOMAIN_MODEL_H
 #define EMP_DOMAIN_MODEL_H
 
@@ -21,16 +22,16 @@ const char *emp_residency_word(enum emp_residency r);
 int emp_residency_parse(struct emp_str word, enum emp_residency *ret);
 
 struct emp_model {
-    struct emp_str name;      /* unique; what jobs say */
-    struct emp_str kind;      /* "checkpoint", "lora", "vae", "ocr", … free text */
-    struct emp_str category;  /* specialty it points to: "photography", "art", …; may be empty */
-    struct emp_str path;      /* relative, under the machine's model directory */
-    struct emp_str owner;     /* customer; empty: everybody's */
-    char sha256[65];          /* lower-case hex; empty: not known, not checked */
-    int64_t bytes;            /* > 0 */
-    struct emp_str *urls;     /* mirrors, tried in turn */
-    uint32_t url_count;       /* 0: cannot be fetched, only found (baked into an image) */
-    bool pinned;              /* never evicted where it stands */
+    struct emp_str name;     /* unique; what jobs say */
+    struct emp_str kind;     /* "checkpoint", "lora", "vae", "ocr", … free text */
+    struct emp_str category; /* specialty it points to: "photography", "art", …; may be empty */
+    struct emp_str path;     /* relative, under the machine's model directory */
+    struct emp_str owner;    /* customer; empty: everybody's */
+    char sha256[65];         /* lower-case hex; empty: not known, not checked */
+    int64_t bytes;           /* > 0 */
+    struct emp_str *urls;    /* mirrors, tried in turn */
+    uint32_t url_count;      /* 0: cannot be fetched, only found (baked into an image) */
+    bool pinned;             /* never evicted where it stands */
 };
 
 /* A copy as a machine reports it. */

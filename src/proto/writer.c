@@ -100,7 +100,8 @@ static void quoted(struct emp_writer *w, struct emp_str s, uint32_t max)
         max -= (uint32_t)(p - run);
         if (p == end || max == 0)
             break;
-        unsigned n = *p ? emp_utf8_bytes(p, end) : 0, said = n ? n : 3; // our own reader takes no NUL
+        unsigned n = *p ? emp_utf8_bytes(p, end) : 0,
+                 said = n ? n : 3; // our own reader takes no NUL
         if (said > max)
             break;
         if (n > 1)

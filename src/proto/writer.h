@@ -28,8 +28,8 @@ void emp_write_end(struct emp_writer *w); /* of the innermost object or array */
 void emp_write_key(struct emp_writer *w,
                    struct emp_str key); /* any text; the value's call then gets name NULL */
 
-/* Invalid UTF-8 and NUL become U+FFFD; control characters, quotes and backslashes are escaped; the rest
- * stays. */
+/* Invalid UTF-8 and NUL become U+FFFD; control characters, quotes and backslashes are escaped; the
+ * rest stays. */
 void emp_write_str(struct emp_writer *w, const char *name, struct emp_str s);
 /* As much of it as fits into `max` bytes before escaping, never part of a character. */
 void emp_write_str_cut(struct emp_writer *w, const char *name, struct emp_str s, uint32_t max);

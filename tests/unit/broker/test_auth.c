@@ -8,7 +8,8 @@
 
 static const struct emp_str keys[] = {{"first-key", 9}, {"second", 6}};
 static const struct emp_str tokens[] = {{"agent-token", 11}};
-static const struct emp_auth closed = {.api_keys = keys, .api_key_count = 2, .agent_tokens = tokens, .agent_token_count = 1};
+static const struct emp_auth closed = {
+    .api_keys = keys, .api_key_count = 2, .agent_tokens = tokens, .agent_token_count = 1};
 
 static void test_keys(void **state)
 {
@@ -35,7 +36,8 @@ static void test_keys(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct emp_error err = {0};
-        assert_int_equal(emp_auth_check(&closed, cases[i].role, cases[i].header, &err), cases[i].expected);
+        assert_int_equal(emp_auth_check(&closed, cases[i].role, cases[i].header, &err),
+                         cases[i].expected);
         assert_int_equal(err.code, cases[i].expected);
     }
 }
@@ -79,7 +81,8 @@ static void test_may_listen(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct emp_error err = {0};
-        int r = emp_broker_may_listen(emp_str_z(cases[i].listen), cases[i].keys, cases[i].tokens, &err);
+        int r =
+            emp_broker_may_listen(emp_str_z(cases[i].listen), cases[i].keys, cases[i].tokens, &err);
         if (r != cases[i].expected)
             print_message("%s\n", cases[i].listen);
         assert_int_equal(r, cases[i].expected);

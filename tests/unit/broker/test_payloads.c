@@ -84,7 +84,8 @@ static void test_dropping_and_replacing(void **state)
     emp_payloads_release(&p);
 }
 
-/* One job waits for ever at the head while millions come and go: the ring must not grow with what has gone. */
+/* One job waits for ever at the head while millions come and go: the ring must not grow with what
+ * has gone. */
 static void test_holes_do_not_grow(void **state)
 {
     (void)state;
