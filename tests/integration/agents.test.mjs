@@ -30,7 +30,7 @@ async function wire(w, broker) {
     });
     const cut = () => pairs.forEach((p) => p.forEach((s) => s.destroy()));
     return {
-        through: Object.assign(Object.create(broker), { get ws() { return `ws://127.0.0.1:${server.address().port}`; } }),
+        through: Object.create(broker, { ws: { value: `ws://127.0.0.1:${server.address().port}` } }),
         cut,
         close() {
             open = false;
