@@ -3,6 +3,7 @@
 
 #include "cli/terminal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -63,13 +64,18 @@ void emp_cli_help(const struct emp_command *c, struct emp_buf *out)
     emp_options_help(common_options, out);
 }
 
+int emp_cli_write(const char *text, size_t len, struct emp_error *err)
+{
+    if ((len == 0 || fwrite(text, 1, len, stdout) == len) && fflush(stdout) == 0)
+        return 0;
+    return errno == EPIPE ? 0 : emp_fail(err, EMP_E_IO, NULL, "writing to standard output: %m");
+}
+
 int emp_cli_print(const struct emp_buf *text, struct emp_error *err)
 {
     if (text->failed)
         return emp_fail(err, EMP_E_TOO_LARGE, NULL, "the output is too large to be held");
-    if ((text->len && fwrite(text->data, 1, text->len, stdout) != text->len) || fflush(stdout) != 0)
-        return emp_fail(err, EMP_E_IO, NULL, "writing to standard output: %m");
-    return 0;
+    return emp_cli_write(text->data, text->len, err);
 }
 
 static int print_help(const struct emp_command *c, struct emp_error *err)

@@ -48,7 +48,9 @@ void emp_cli_help(const struct emp_command *c, struct emp_buf *out); /* c NULL: 
 /* The whole command: returns the process's exit status. argv[0] is the program. */
 int emp_cli_main(int argc, char **argv);
 
-/* Writes to stdout; 0, or EMP_E_IO (a full disk, a closed pipe). */
+/* Writes to stdout; 0, or EMP_E_IO (a full disk). A reader that has left (`emp jobs | head`) has
+ * seen enough: that is no error. */
+int emp_cli_write(const char *text, size_t len, struct emp_error *err);
 int emp_cli_print(const struct emp_buf *text, struct emp_error *err);
 
 #endif

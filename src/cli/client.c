@@ -180,11 +180,8 @@ int emp_client_print_json(const struct emp_reply *reply, struct emp_error *err)
 {
     const char *body = reply->http.body;
     size_t len = reply->http.len;
-    bool newline = len && body[len - 1] == '\n';
-    if (fwrite(body, 1, len, stdout) != len || (!newline && fputc('\n', stdout) == EOF) ||
-        fflush(stdout) != 0)
-        return emp_fail(err, EMP_E_IO, NULL, "writing to standard output: %m");
-    return 0;
+    int r = emp_cli_write(body, len, err);
+    return r == 0 && (len == 0 || body[len - 1] != '\n') ? emp_cli_write("\n", 1, err) : r;
 }
 
 /* ── event streams ── */

@@ -53,7 +53,7 @@ describe('commands', { concurrency: 4 }, () => {
     it('submit: errors have the exit status of their code', limits, within(async (w) => {
         const { run } = await live(w);
         for (const [args, status, text] of [
-            [['submit'], 2, /SERVICE|usage/],
+            [['submit'], 2, /a service or --file/],
             [['submit', 'simulation', '--payload', '{"a":'], 2, /payload/],
             [['submit', 'simulation', '--priority', 'high'], 2, /priority high/],
             [['submit', 'simulation', '--tier', 'gold'], 2, /gold/],
