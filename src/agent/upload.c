@@ -101,8 +101,10 @@ static void hash_work(uv_work_t *w)
     struct emp_upload *u = w->data;
     struct emp_output *out = &u->outputs[u->at];
     uint8_t digest[EMP_SHA256_BYTES];
-    if (emp_sha256_file(u->files[u->at].path, NULL, digest, &out->bytes, &u->err) < 0)
+    if (emp_sha256_file(u->files[u->at].path, NULL, digest, &out->bytes, &u->err) < 0) {
+        u->err.code = EMP_E_IO; // whatever the reason: it was there, and it is ours
         return;
+    }
     emp_sha256_hex(digest, out->sha256);
     u->fd = open(u->files[u->at].path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (u->fd < 0)
