@@ -11,20 +11,21 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/* The limits are scaled to jobs of seconds: by default they are 30 s and 3 min, for models of
- * gigabytes over links of some 25 MB/s. Penalty and links are scaled alike. */
+/* The limits are scaled to jobs of seconds: by default they are 30 s and 3 min. So are the penalty, and
+ * the links: a model takes longer to come than a page takes to be read, as models of gigabytes do. */
 const POOLS = {
     'fast-lane': { run_min: '0s', run_max: '500ms', penalty: '3s', evict_lean: 0.5 },
     standard: { run_min: '500ms', run_max: '5s', penalty: '3s' },
     heavy: { run_min: '5s', run_max: 'never', penalty: '3s', evict_lean: -0.5 },
 };
-const LINK = '2mb/s';
+const LINK = '500kb/s';
 
 /* Room for models. In the standard pool, two or three of the five languages on each machine: reading
  * them all means that some have to go. In the others none: their work needs no models. */
 const DISK_BUDGET = { 'fast-lane': '1mb', standard: '5mb', heavy: '1mb' };
 
-/* The services of the command connector: real programs, an argv each, never a shell. */
+/* The services of the command connector: real programs, an argv each, never a shell. All machines are
+ * one machine here: the longer the work, the nicer it is, so that it slows nobody else down. */
 const SERVICES = {
     image: {
         argv: ['convert', '{input.picture.png}', '-resize', '{payload.size}',
@@ -36,7 +37,7 @@ const SERVICES = {
         output_max: '20mb',
     },
     ocr: {
-        argv: ['tesseract', '{input.page.png}', '{outputs}/page',
+        argv: ['nice', '-n', '5', 'tesseract', '{input.page.png}', '{outputs}/page',
             '--tessdata-dir', '{model_dir}/tessdata', '-l', '{payload.language}'],
         env: ['OMP_THREAD_LIMIT=1'],
         timeout: '60s',
@@ -44,10 +45,9 @@ const SERVICES = {
         output_max: '1mb',
         result: 'none',
     },
-    /* All machines are one machine here: the long work steps back, so that it slows nobody down.
-     * The demo's clips have 100 frames: their count is the progress in percent. */
+    /* The demo's clips have 100 frames: their count is the progress in percent. */
     transcode: {
-        argv: ['nice', 'ffmpeg', '-nostdin', '-loglevel', 'error', '-i', '{input.clip.mp4}',
+        argv: ['nice', '-n', '15', 'ffmpeg', '-nostdin', '-loglevel', 'error', '-i', '{input.clip.mp4}',
             '-vf', 'scale={payload.width}:-2', '-c:v', 'libx264', '-preset', 'veryslow',
             '-threads', '1', '-progress', 'pipe:1', '{output.clip.mp4}'],
         progress: 'frame=',
