@@ -158,9 +158,9 @@ static void emp_process_signal_text(int sig, char *text, size_t max)
 {
     const char *name = sigabbrev_np(sig);
     if (name)
-        snprintf(text, max, "killed by SIG%s", name);
+        snprintf(text, max, "was killed by SIG%s", name);
     else
-        snprintf(text, max, "killed by signal %d", sig); // real-time signals have no names
+        snprintf(text, max, "was killed by signal %d", sig); // real-time signals have no names
 }
 
 static void emp_process_judge(const struct emp_process *p, struct emp_process_end *end)

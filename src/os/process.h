@@ -41,7 +41,7 @@ struct emp_process_end {
     int code; /* 0: exit status 0. EMP_E_NOT_FOUND, EMP_E_FORBIDDEN, EMP_E_INVALID, EMP_E_IO: not
                  started. EMP_E_CANCELLED: ended after emp_process_kill. EMP_E_LIMIT: by SIGXFSZ or
                  SIGXCPU, or stdout was longer than allowed. Else EMP_E_JOB_FAILED */
-    char text[512]; /* sentence for people: "exited with status 3", "killed by SIGKILL" …; empty
+    char text[512]; /* sentence for people: "exited with status 3", "was killed by SIGKILL" …; empty
                        when code is 0 */
     const char *stderr_tail; /* last bytes of stderr, NUL-terminated, borrowed for the call */
     size_t stderr_tail_len;

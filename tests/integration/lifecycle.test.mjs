@@ -416,50 +416,76 @@ describe('pools and decisions', { concurrency: 4 }, () => {
 });
 
 describe('the command connector', { concurrency: 4 }, () => {
-    const service = (argv, more = {}) => ({ agent: { services: { tool: { argv, ...more } } } });
-    const run = async (w, argv, job, more) => {
+    /* A broker, and an agent that offers `services`; jobs are run to their end. */
+    const place = async (w, services) => {
         const broker = await w.broker({ config: quick });
-        const agent = await w.agent(broker, { ...command, config: service(argv, more) }).start();
-        return { broker, agent, job: await broker.done(await broker.submit({ service_required: 'tool', max_retries: 1, ...job })) };
+        const agent = await w.agent(broker, { ...command, slots: 16, config: { agent: { services } } }).start();
+        const run = async (service_required, payload = {}) => broker.done(await broker.submit({ service_required, payload, max_retries: 1 }));
+        return { broker, agent, run };
     };
+    const shell = (script, ...args) => ['/bin/sh', '-c', script.replaceAll('{', '{{').replaceAll('}', '}}'), 'sh', ...args];
 
-    it('inputs as files, outputs as files, standard output as the result', limits, within(async (w) => {
-        const { broker, job, agent } = await run(w, ['/bin/sh', '-c', 'cat "$1" | tr a-z A-Z > "$2"; mkdir -p "$3/deep"; echo more > "$3/deep/er.txt"; echo "progress 50 half way"; echo "{\\"seen\\":\\"$4\\"}"'.replaceAll('{', '{{').replaceAll('}', '}}'), 'sh', '{input.in.txt}', '{output.out.txt}', '{outputs}', '{payload.word}'], {
-            payload: { word: '$(reboot); `id`', inputs: { 'in.txt': { text: 'hello ' }, 'b.bin': { base64: 'AAEC' } } },
-        });
+    it('inputs as files, outputs as files, standard output as the result, progress on the way', limits, within(async (w) => {
+        const argv = shell(
+            'cat "$1" | tr a-z A-Z > "$2"; mkdir -p "$3/deep"; echo more > "$3/deep/er.txt"; echo "progress 50 half way"; sleep 0.5; echo "{\\"seen\\":\\"$4\\"}"',
+            '{input.in.txt}', '{output.out.txt}', '{outputs}', '{payload.word}',
+        );
+        const { broker, agent } = await place(w, { tool: { argv } });
+        const word = '$(reboot); `id`';
+        const id = await broker.submit({ service_required: 'tool', payload: { word, inputs: { 'in.txt': { text: 'hello ' }, 'b.bin': { base64: 'AAEC' } } } });
+        const under = await broker.jobUntil(id, (j) => j.progress === 50 || j.status === 'completed', 'half way');
+        assert.deepEqual([under.progress, under.progress_message], [50, 'half way']);
+        const job = await broker.state(id, 'completed', 'failed');
         assert.equal(job.status, 'completed', job.error);
-        assert.deepEqual(job.result, { seen: '$(reboot); `id`' });
+        assert.deepEqual(job.result, { seen: word }, 'no shell of ours has seen it');
         assert.deepEqual(job.outputs.map((o) => o.name).sort(), ['deep/er.txt', 'out.txt']);
         const text = async (name) => (await broker.get(job.outputs.find((o) => o.name === name).url)).text;
         assert.equal(await text('out.txt'), 'HELLO ');
         assert.equal(await text('deep/er.txt'), 'more\n');
-        await until(() => readdirSync(`${agent.data}`, { recursive: true }).every((f) => !String(f).endsWith('in.txt')), 'the scratch directory to be removed');
+        await until(() => readdirSync(agent.data, { recursive: true }).every((f) => !String(f).endsWith('in.txt')), 'the scratch directory to be removed');
     }));
 
     it('inputs that would leave the directory are rejected', limits, within(async (w) => {
-        for (const name of ['../evil', '/etc/evil', 'a/../../b', '']) {
-            const { job } = await run(w.part(), ['/bin/true'], { payload: { inputs: { [name]: 'x' } } });
+        const { run } = await place(w, { tool: { argv: ['/bin/true'] } });
+        for (const name of ['../evil', '/etc/evil', 'a/../../b', '', 'a\\b', 'x'.repeat(300)]) {
+            const job = await run('tool', { inputs: { [name]: 'x' } });
             assert.deepEqual([job.status, job.code], ['failed', 'job_rejected'], `${name}: ${job.error}`);
+        }
+        for (const input of [5, null, {}, { text: 5 }, { base64: '!' }, ['x']]) {
+            const job = await run('tool', { inputs: { name: input } });
+            assert.deepEqual([job.status, job.code], ['failed', 'job_rejected'], `${JSON.stringify(input)}: ${job.error}`);
         }
     }));
 
+    it('values that look like options are refused where a word begins with them', limits, within(async (w) => {
+        const { run } = await place(w, { word: { argv: ['/bin/echo', '{payload.x}'] }, any: { argv: ['/bin/echo', '{payload.x:any}'] }, inside: { argv: ['/bin/echo', 'x={payload.x}'] } });
+        for (const x of ['-rf', '@/etc/passwd', '--help']) {
+            assert.equal((await run('word', { x })).code, 'job_rejected', x);
+            assert.equal((await run('inside', { x })).status, 'completed', x);
+        }
+        assert.deepEqual((await run('any', { x: '@file' })).result, { stdout: '@file\n' });
+    }));
+
     it('limits on time, output and memory; exit status and stderr in the error', limits, within(async (w) => {
-        const cases = [
-            [['/bin/sh', '-c', 'sleep 100'], { timeout: '300ms' }, 'timeout', /./],
-            [['/bin/sh', '-c', 'head -c 3000000 /dev/zero > out/big'], { output_max: '1mb' }, 'limit_exceeded', /1000000|1mb|1 MB/i],
-            [['/bin/sh', '-c', 'yes'], { output_max: '1mb' }, 'limit_exceeded', /./],
-            [['/bin/sh', '-c', 'x=$(head -c 400000000 /dev/zero | tr "\\0" a); echo ${#x}'.replaceAll('{', '{{').replaceAll('}', '}}')], { memory_max: '100mb' }, undefined, /./],
-            [['/bin/sh', '-c', 'echo some detail >&2; exit 3'], {}, 'job_failed', /3.*some detail|some detail.*3/s],
-            [['/bin/sh', '-c', 'exit 65'], {}, 'job_rejected', /65/],
-            [['/bin/sh', '-c', 'kill -9 $$'], {}, 'job_failed', /9|KILL/],
-            [['/bin/true', '{output.never}'], {}, undefined, /never/],
-            [['/bin/echo', '{payload.missing}'], {}, 'job_rejected', /missing/],
-        ];
-        await Promise.all(cases.map(async ([argv, more, code, text]) => {
-            const { job } = await run(w.part(), argv, {}, more);
-            assert.equal(job.status, 'failed', argv.join(' '));
-            if (code) assert.equal(job.code, code, `${argv.join(' ')}: ${job.error}`);
-            assert.match(job.error, text);
+        const cases = {
+            slow: [{ argv: shell('sleep 100'), timeout: '300ms' }, 'timeout', /0\.3/],
+            large: [{ argv: shell('head -c 3000000 /dev/zero > out/big'), output_max: '1mb' }, 'limit_exceeded', /1000000/],
+            many: [{ argv: shell('for i in 1 2 3 4 5; do head -c 500000 /dev/zero > out/$i; done'), output_max: '1mb' }, 'limit_exceeded', /1000000/],
+            endless: [{ argv: shell('yes'), output_max: '1mb' }, 'limit_exceeded', /1000000/],
+            hungry: [{ argv: shell('x=$(head -c 400000000 /dev/zero | tr "\\0" a); echo ${#x}'), memory_max: '100mb' }, undefined, /./],
+            loud: [{ argv: shell('echo some detail >&2; exit 3') }, 'job_failed', /3.*some detail/s],
+            data: [{ argv: shell('exit 65') }, 'job_rejected', /65/],
+            killed: [{ argv: shell('kill -9 $$') }, 'job_failed', /was killed by.*KILL/],
+            absent: [{ argv: ['/bin/true', '{output.never}'] }, undefined, /never/],
+            missing: [{ argv: ['/bin/echo', '{payload.missing}'] }, 'job_rejected', /missing/],
+        };
+        const { run } = await place(w, Object.fromEntries(Object.entries(cases).map(([name, [service]]) => [name, service])));
+        await Promise.all(Object.entries(cases).map(async ([name, [, code, text]]) => {
+            const job = await run(name);
+            assert.equal(job.status, 'failed', name);
+            if (code) assert.equal(job.code, code, `${name}: ${job.error}`);
+            assert.match(job.error, text, name);
+            assert.ok(!job.outputs?.length, `${name} leaves no outputs`);
         }));
     }));
 });

@@ -273,7 +273,7 @@ static void the_programs_own_signal_is_told(void **state)
     (void)state;
     RUN(&r, SCRIPT("kill -SEGV $$"));
     assert_end(&r, EMP_E_JOB_FAILED, -1, SIGSEGV);
-    assert_string_equal(r.end.text, "killed by SIGSEGV");
+    assert_string_equal(r.end.text, "was killed by SIGSEGV");
     end(&r);
 }
 
@@ -479,7 +479,7 @@ static void who_does_not_listen_is_killed_after_the_grace(void **state)
               SCRIPT("trap '' TERM; echo ready; while :; do sleep 0.01; done"), .grace_ms = 150});
     finish(&r);
     assert_end(&r, EMP_E_CANCELLED, -1, SIGKILL);
-    assert_string_equal(r.end.text, "killed by SIGKILL");
+    assert_string_equal(r.end.text, "was killed by SIGKILL");
     assert_true(r.end.wall_ms >= 150);
     end(&r);
 }
