@@ -38,6 +38,9 @@ int64_t emp_base64_decode(const char *text, size_t len, uint8_t *out)
                 return EMP_E_MALFORMED;
             v = v << 6 | (uint32_t)d;
         }
+        if (v &
+            ((1u << 8 * (4 - digits)) - 1)) // bits that belong to no byte: another writing of it
+            return EMP_E_MALFORMED;
         for (size_t j = 0; j + 1 < digits; j++)
             *p++ = (uint8_t)(v >> (16 - 8 * j));
     }

@@ -21,7 +21,8 @@ int emp_outputs_collect(struct emp_arena *a, const char *dir, int64_t bytes_max,
                         struct emp_run_output **ret_outputs, uint32_t *ret_count,
                         struct emp_error *err);
 
-/* Strict RFC 4648 section 4, padding wanted, no white space. Bytes written to out (room for len / 4
+/* Strict RFC 4648 section 4: padding wanted, bits behind the last byte 0, no white space. Bytes
+ * written to out (room for len / 4
  * * 3), or EMP_E_MALFORMED. */
 int64_t emp_base64_decode(const char *text, size_t len, uint8_t *out);
 

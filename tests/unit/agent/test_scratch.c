@@ -36,8 +36,9 @@ static void base64_by_the_book(void **state)
 static void base64_is_strict(void **state)
 {
     static const char *const wrong[] = {
-        "Z",    "Zg",       "Zg=",  "Zm9v\n", "Zm 9v",    "Zm9-",       "Zm9_",  "=",        "====",
-        "Z===", "Zg==Zg==", "Zg=v", "Z=gv",   "Zm9v====", "\xff\xff==", "Zm9v=", "Zm9vZg==="};
+        "Z",          "Zg",    "Zg=",       "Zm9v\n",   "Zm 9v", "Zm9-", "Zm9_",
+        "=",          "====",  "Z===",      "Zg==Zg==", "Zg=v",  "Z=gv", "Zm9v====",
+        "\xff\xff==", "Zm9v=", "Zm9vZg===", "Zh==",     "Zm9="};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         if (strcmp(decoded(wrong[i]), "malformed") != 0)
