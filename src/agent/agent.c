@@ -2,9 +2,9 @@
  * out. An event never comes while actions are being carried out (everything below answers in a
  * later turn), but for a run that is given up, which therefore waits until the list is done.
  *
- * The end: EXIT from the brain. Runs are stopped and fetches cancelled (their parts stay), the link
- * closes after what was sent, then all handles close and the loop runs empty. A bound makes sure of
- * it. */
+ * The end: EXIT from the brain, or a start that failed. Runs are stopped and fetches cancelled
+ * (their parts stay), the link closes after what was sent, then all handles close and the loop runs
+ * empty. What does not stop in time is left to the end of the process: its children die with it. */
 #include "agent/agent.h"
 
 #include "agent/fetches.h"
@@ -53,7 +53,9 @@ struct agent {
     struct emp_runs runs;
     const char *url, *token, *data, *base;
     bool greeted; /* the first WELCOME has come */
-    bool exiting, link_closed;
+    bool link_begun, link_closed;
+    bool exiting, stuck;
+    emp_mono_ms end_by; /* with `exiting` */
     uint32_t connectors_open;
     int code;
 };
@@ -183,7 +185,7 @@ static void on_due(uv_timer_t *t)
 static void on_turn(uv_prepare_t *p)
 {
     struct agent *g = p->data;
-    emp_mono_ms due = g->exiting ? EMP_NEVER : emp_machine_next_due(g->machine), now;
+    emp_mono_ms due = g->exiting || !g->machine ? EMP_NEVER : emp_machine_next_due(g->machine);
 
     if (due == g->due_at)
         return;
@@ -192,7 +194,7 @@ static void on_turn(uv_prepare_t *p)
         uv_timer_stop(&g->due);
         return;
     }
-    now = emp_mono_now();
+    emp_mono_ms now = emp_mono_now();
     uv_update_time(&g->loop);
     uv_timer_start(&g->due, on_due, due > now ? (uint64_t)(due - now) : 0, 0);
 }
@@ -278,7 +280,8 @@ static void close_handles(struct agent *g)
     g->connectors_open = g->runs.connector_count;
     for (uint32_t i = 0; i < g->runs.connector_count; i++)
         g->runs.connectors[i]->ops->close(g->runs.connectors[i], on_connector_closed, g);
-    emp_http_client_close(g->http, NULL, NULL);
+    if (g->http)
+        emp_http_client_close(g->http, NULL, NULL);
     emp_signals_stop(g->signals);
     uv_close((uv_handle_t *)&g->due, NULL);
     uv_close((uv_handle_t *)&g->measure, NULL);
@@ -289,16 +292,14 @@ static void close_handles(struct agent *g)
 static void on_ending(uv_timer_t *t)
 {
     struct agent *g = t->data;
-    static emp_mono_ms last;
 
-    if (last == 0)
-        last = emp_mono_now() + END_MS;
     if (g->link_closed && emp_runs_empty(&g->runs) && g->fetches.first == NULL) {
         uv_timer_stop(t);
         close_handles(g);
-    } else if (emp_mono_now() > last) {
+    } else if (emp_mono_now() > g->end_by) {
         emp_log(EMP_LOG_WARN, "agent", "something does not stop; ending all the same");
-        exit(g->code ? emp_error_exit(g->code) : 0); // children die with us: os/process.h
+        g->stuck = true;
+        uv_stop(&g->loop);
     }
 }
 
@@ -313,10 +314,14 @@ static void begin_end(struct agent *g, int code)
     if (g->exiting)
         return;
     g->exiting = true;
+    g->end_by = emp_mono_now() + END_MS;
     g->code = code;
     emp_runs_stop_all(&g->runs);
     emp_fetches_cancel_all(&g->fetches);
-    emp_agent_link_close(&g->link, on_link_closed);
+    if (g->link_begun)
+        emp_agent_link_close(&g->link, on_link_closed);
+    else
+        g->link_closed = true;
     uv_timer_start(&g->ending, on_ending, 0, 20);
 }
 
@@ -442,7 +447,6 @@ static void start_clocks(struct agent *g)
     uv_timer_init(&g->loop, &g->ending);
     uv_prepare_init(&g->loop, &g->turn);
     uv_prepare_start(&g->turn, on_turn);
-    uv_timer_start(&g->measure, on_measure, MEASURE_MS, MEASURE_MS);
     g->due_at = EMP_NEVER;
 }
 
@@ -548,15 +552,19 @@ static int start(struct agent *g, struct emp_error *err)
     r = emp_agent_link_start(&g->link, &link, err);
     if (r < 0)
         return r;
-    start_clocks(g);
+    g->link_begun = true;
+    uv_timer_start(&g->measure, on_measure, MEASURE_MS, MEASURE_MS);
     return emp_signals_start(&g->loop, on_signal, g, &g->signals);
 }
 
 static void release(struct agent *g)
 {
+    if (g->stuck)
+        return; // what does not stop may still use all of it
     if (uv_loop_close(&g->loop) < 0)
-        emp_log(EMP_LOG_DEBUG, "agent", "the loop ended with open handles");
+        emp_log(EMP_LOG_WARN, "agent", "the loop ended with open handles");
     emp_machine_free(g->machine);
+    emp_models_release(&g->models);
     emp_dir_lock_release(&g->lock);
     emp_arena_release(&g->texts);
     emp_arena_release(&g->steps);
@@ -572,18 +580,19 @@ int emp_agent_run(const struct emp_agent_options *o)
     if (g == NULL)
         abort();
     g->o = *o;
-    g->lock.fd = -1;
+    g->lock.fd = g->models.lock.fd = -1;
     emp_arena_init(&g->arena, 0);
     emp_arena_init(&g->steps, 0);
     emp_arena_init(&g->texts, 0);
     emp_signals_ignore_pipe();
     if (uv_loop_init(&g->loop) < 0)
         abort();
+    start_clocks(g);
+    emp_chain_init(&g->runs.all);
     int r = start(g, &err);
-    if (r < 0) { // nothing has been promised to anybody yet
+    if (r < 0) {
         emp_log_failure(EMP_LOG_ERROR, "agent", "cannot start", &err);
-        emp_dir_lock_release(&g->lock);
-        return r;
+        begin_end(g, r);
     }
     uv_run(&g->loop, UV_RUN_DEFAULT);
     r = g->code;

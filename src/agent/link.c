@@ -12,6 +12,7 @@ enum {
     PAUSE_MS_SOON = 2000, /* at most, in the first minute */
     PAUSE_MS_LATER = 30000,
     SOON_MS = 60000,
+    LASTED_MS = 1000, /* a connection of this age was one */
     OUT_BYTES_MAX = EMP_MESSAGE_BYTES_MAX + 1024 * 1024,
     PATH_BYTES = 16,
 };
@@ -66,8 +67,10 @@ static void on_close(void *ctx, struct emp_ws *ws, int code, const char *reason)
     }
     emp_log(EMP_LOG_WARN, "link", "connection to the broker lost: %d%s%s", code,
             reason[0] ? " " : "", reason);
-    l->lost_at = emp_mono_now();
-    l->pause_ms = PAUSE_MS_MIN;
+    if (emp_mono_now() - l->up_at >= LASTED_MS) {
+        l->lost_at = emp_mono_now();
+        l->pause_ms = PAUSE_MS_MIN;
+    }
     dial_later(l);
     l->o.down(l->o.arg);
 }
@@ -77,6 +80,7 @@ static void on_open(void *ctx, struct emp_ws *ws)
     struct emp_agent_link *l = ctx;
     l->dial = NULL;
     l->ws = ws;
+    l->up_at = emp_mono_now();
     l->was_up = true;
     if (l->closing)
         emp_ws_close(ws, EMP_WS_GOING_AWAY, NULL);

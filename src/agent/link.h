@@ -3,7 +3,8 @@
  *
  * Pauses between tries double, with jitter: in the first minute after a loss from 50 ms to 2 s, so
  * that a broker that restarts finds its agents back at once; afterwards up to 30 s, so that a fleet
- * does not hammer a broker that is gone for long.
+ * does not hammer a broker that is gone for long. A connection that did not last (refused for now,
+ * or taken over by another agent of the same identity) is no fresh start: the pauses go on growing.
  *
  * On the loop's thread. Callbacks never come from inside a function called here. */
 #ifndef EMP_AGENT_LINK_H
@@ -37,7 +38,7 @@ struct emp_agent_link {
     struct emp_ws_dial *dial;
     struct emp_ws *ws;
     struct emp_buf out;
-    emp_mono_ms lost_at;
+    emp_mono_ms up_at, lost_at;
     int64_t pause_ms;
     bool was_up; /* ever */
     bool closing;

@@ -20,6 +20,7 @@ enum { NOTE_BYTES_MAX = 16384 };
 int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, struct emp_error *err)
 {
     m->loop = loop;
+    m->lock.fd = -1;
     int r = emp_dir_make(dir, 0755, err);
     if (r < 0)
         return r;
@@ -32,7 +33,15 @@ int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, stru
     snprintf(m->dir, sizeof m->dir, "%s", real);
     free(real);
     int n = snprintf(m->aside, sizeof m->aside, "%s/.emp", m->dir);
-    return n < (int)sizeof m->aside ? emp_dir_make(m->aside, 0755, err) : EMP_E_TOO_LARGE;
+    if (n >= (int)sizeof m->aside)
+        return emp_fail(err, EMP_E_TOO_LARGE, "models.dir", "the path %s is too long", m->dir);
+    r = emp_dir_make(m->aside, 0755, err);
+    return r < 0 ? r : emp_dir_lock_take(&m->lock, m->aside, err);
+}
+
+void emp_models_release(struct emp_models *m)
+{
+    emp_dir_lock_release(&m->lock);
 }
 
 /* ---------------------------------------------------------------- paths */
@@ -235,7 +244,7 @@ static int search_aside(struct search *s, struct emp_error *err)
         struct dirent *e;
         while ((e = readdir(d))) {
             char path[EMP_MODELS_PATH];
-            if (e->d_name[0] == '.' ||
+            if (e->d_name[0] == '.' || strcmp(e->d_name, "lock") == 0 ||
                 snprintf(path, sizeof path, "%s/%s", s->m->aside, e->d_name) >= (int)sizeof path)
                 continue;
             bool keep = ends_with(path, ".json")

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "domain/model.h"
 #include "machine/machine.h"
+#include "os/files.h"
 
 #include <uv.h>
 
@@ -28,10 +29,13 @@ struct emp_models {
     uv_loop_t *loop;
     char dir[EMP_MODELS_PATH];   /* absolute */
     char aside[EMP_MODELS_PATH]; /* DIR/.emp */
+    struct emp_dir_lock lock;    /* on it */
 };
 
-/* Makes the directories; `dir` is made absolute. 0 or EMP_E_*. */
+/* Makes the directories; `dir` is made absolute. 0 or EMP_E_*; CONFLICT: another agent keeps its
+ * models there, and would not count ours. */
 int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, struct emp_error *err);
+void emp_models_release(struct emp_models *m);
 
 /* What is there, in the arena; half files without KEY.json are removed, entries without a file
  * forgotten. Blocks. 0 or EMP_E_*. */

@@ -225,13 +225,18 @@ static void on_run_progress(void *arg, double percent, struct emp_str text)
 
 /* ---------------------------------------------------------------- the start */
 
+/* A start that failed: is it the job's own fault? Everything else is this machine's. */
+static bool is_jobs_fault(int code)
+{
+    return code == EMP_E_JOB_REJECTED || code == EMP_E_MALFORMED || code == EMP_E_LIMIT ||
+           code == EMP_E_CANCELLED;
+}
+
 static void on_fail_later(uv_timer_t *t)
 {
     struct run *run = t->data;
-    bool machine_fault = run->err.code == EMP_E_UNKNOWN_SERVICE || run->err.code == EMP_E_IO ||
-                         run->err.code == EMP_E_DISK_FULL || run->err.code == EMP_E_INTERNAL;
     if (run->state != ABANDONED)
-        tell_error(run, &run->err, machine_fault);
+        tell_error(run, &run->err, !is_jobs_fault(run->err.code));
     discard(run);
 }
 

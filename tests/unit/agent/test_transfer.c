@@ -260,6 +260,7 @@ static void unrig(struct rig *g)
     while (uv_loop_alive(&g->p->loop))
         uv_run(&g->p->loop, UV_RUN_ONCE);
     origin_stop(&g->origin);
+    emp_models_release(&g->models);
 }
 
 static void limit_files(rlim_t bytes)
