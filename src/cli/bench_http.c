@@ -1,200 +1,96 @@
 #include "cli/bench_http.h"
 
-#include "base/error.h"
 #include "os/clock.h"
 
 #include <stdlib.h>
 #include <strings.h>
 
-enum { EMP_BENCH_READ_BYTES = 256 * 1024 };
+enum { HEAD_BYTES_MAX = 64 * 1024 };
 
-struct emp_bench_connection {
-    uv_tcp_t tcp;
-    uv_connect_t connect;
-    uv_write_t write;
-    struct emp_bench_http *http;
-    uint32_t number;
-    bool closing;
-    int64_t sent_at;
-    struct emp_buf in;
-    char chunk[16384];
-};
-
-/* ------------------------------------------------------------------ histogram */
-
-static uint32_t emp_histogram_bucket(uint64_t us)
+static void send_next(struct emp_bench_connection *c)
 {
-    if (us < 32)
-        return (uint32_t)us;
-    unsigned top = 63u - (unsigned)__builtin_clzll(us);
-    uint32_t at = (top - 4) * 32 + (uint32_t)((us >> (top - 5)) & 31);
-    return at < EMP_HISTOGRAM_BUCKETS ? at : EMP_HISTOGRAM_BUCKETS - 1;
+    struct emp_bench_http *h = c->http;
+
+    c->sent_at = 0;
+    if (h->left == 0)
+        return;
+    h->left--;
+    c->sent_at = emp_mono_us();
+    emp_load_send(&c->peer, c->request.ptr, c->request.len);
 }
 
-static uint64_t emp_histogram_floor(uint32_t bucket)
+/* The value of Content-Length in a head of whole lines; -1: absent. */
+static long content_length(const char *head, size_t len)
 {
-    if (bucket < 32)
-        return bucket;
-    unsigned top = bucket / 32 + 4;
-    return (1ull << top) | ((uint64_t)(bucket % 32) << (top - 5));
-}
+    const char *end = head + len;
 
-void emp_histogram_add(struct emp_histogram *h, uint64_t us)
-{
-    h->buckets[emp_histogram_bucket(us)]++;
-    h->count++;
-    h->sum += us;
-    if (us > h->max)
-        h->max = us;
-}
-
-uint64_t emp_histogram_quantile(const struct emp_histogram *h, double q)
-{
-    uint64_t rank = (uint64_t)(q * (double)h->count), seen = 0;
-
-    for (uint32_t i = 0; i < EMP_HISTOGRAM_BUCKETS; i++) {
-        seen += h->buckets[i];
-        if (seen > rank)
-            return emp_histogram_floor(i);
+    for (const char *at = head; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (end - at > 15 && strncasecmp(at, "content-length:", 15) == 0)
+            return strtol(at + 15, NULL, 10);
     }
-    return h->max;
-}
-
-/* ------------------------------------------------------------------ connections */
-
-static void emp_bench_closed(uv_handle_t *h)
-{
-    struct emp_bench_connection *c = h->data;
-    c->http->open--;
-}
-
-static void emp_bench_close(struct emp_bench_connection *c, bool broken)
-{
-    if (c->closing)
-        return;
-    c->closing = true;
-    c->http->errors += broken;
-    uv_close((uv_handle_t *)&c->tcp, emp_bench_closed);
-}
-
-static void emp_bench_written(uv_write_t *w, int status)
-{
-    if (status < 0)
-        emp_bench_close(w->data, true);
-}
-
-static void emp_bench_send(struct emp_bench_connection *c)
-{
-    struct emp_str request;
-
-    if (!c->http->next(c->http->ctx, c->number, &request)) {
-        emp_bench_close(c, false);
-        return;
-    }
-    c->sent_at = emp_clock_mono_us();
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)request.ptr, request.len);
-    int sent = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
-    if (sent == (int)request.len)
-        return;
-    if (sent < 0 && sent != UV_EAGAIN) {
-        emp_bench_close(c, true);
-        return;
-    }
-    buf.base += sent > 0 ? sent : 0;
-    buf.len -= sent > 0 ? (size_t)sent : 0;
-    c->write.data = c;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, emp_bench_written) < 0)
-        emp_bench_close(c, true);
-}
-
-/* Finds the header's value; the head is NUL-terminated text of whole lines. -1: absent. */
-static long emp_bench_content_length(const char *head)
-{
-    for (const char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, "content-length:", 15) == 0)
-            return strtol(line + 17, NULL, 10);
     return -1;
 }
 
-/* Takes one whole answer off the buffer. 1: taken, 0: more bytes are needed, -1: not understood. */
-static int emp_bench_take(struct emp_bench_connection *c)
+static ssize_t take(struct emp_load_peer *p, const char *data, size_t len)
 {
-    const char *end = c->in.len ? strstr(c->in.data, "\r\n\r\n") : NULL;
+    struct emp_bench_connection *c = (struct emp_bench_connection *)p;
+    const char *end = memmem(data, len, "\r\n\r\n", 4);
 
     if (!end)
-        return c->in.len > EMP_BENCH_READ_BYTES ? -1 : 0;
-    size_t head = (size_t)(end - c->in.data) + 4;
-    long length = emp_bench_content_length(c->in.data);
-    if (length < 0 || strncmp(c->in.data, "HTTP/1.1 ", 9) != 0)
+        return len > HEAD_BYTES_MAX ? -1 : 0;
+    size_t head = (size_t)(end - data) + 4;
+    long body = content_length(data, head);
+    if (body < 0 || strncmp(data, "HTTP/1.1 ", 9) != 0 || c->sent_at == 0)
         return -1;
-    if (c->in.len < head + (size_t)length)
+    if (len < head + (size_t)body)
         return 0;
-    uint64_t us = (uint64_t)(emp_clock_mono_us() - c->sent_at);
-    c->http->answer(c->http->ctx, c->number, atoi(c->in.data + 9), (struct emp_str){c->in.data + head, (uint32_t)length}, us);
-    emp_buf_clear(&c->in);
-    return 1;
-}
-
-static void emp_bench_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-    struct emp_bench_connection *c = h->data;
-
-    (void)suggested;
-    *buf = uv_buf_init(c->chunk, sizeof c->chunk);
-}
-
-static void emp_bench_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
-{
-    struct emp_bench_connection *c = s->data;
-
-    if (n < 0) {
-        emp_bench_close(c, true);
-        return;
+    if (data[9] != '2') {
+        emp_load_fail(p, "answered %.3s: %.*s", data + 9, (int)(body > 300 ? 300 : body),
+                      data + head);
+        return (ssize_t)len;
     }
-    emp_buf_add(&c->in, buf->base, (size_t)n);
-    int r = emp_bench_take(c);
-    if (r < 0 || c->in.failed)
-        emp_bench_close(c, true);
-    else if (r > 0)
-        emp_bench_send(c);
+    emp_histogram_add(&c->http->times, emp_mono_us() - c->sent_at);
+    c->http->answered++;
+    send_next(c);
+    return (ssize_t)(head + (size_t)body);
 }
 
-static void emp_bench_connected(uv_connect_t *req, int status)
+int emp_bench_http_open(struct emp_bench_http *h, struct emp_load *load,
+                        const struct sockaddr *address, socklen_t len, uint32_t connections,
+                        const struct emp_str *requests, uint32_t request_count,
+                        struct emp_error *err)
 {
-    struct emp_bench_connection *c = req->data;
-
-    if (status < 0) {
-        emp_bench_close(c, true);
-        return;
-    }
-    uv_tcp_nodelay(&c->tcp, 1);
-    uv_read_start((uv_stream_t *)&c->tcp, emp_bench_alloc, emp_bench_read);
-    emp_bench_send(c);
-}
-
-int emp_bench_http_start(struct emp_bench_http *h)
-{
-    h->connections = calloc(h->connection_count, sizeof *h->connections);
+    *h = (struct emp_bench_http){.load = load};
+    h->connections = calloc(connections, sizeof *h->connections);
     if (!h->connections)
-        return EMP_E_INTERNAL;
-    for (uint32_t i = 0; i < h->connection_count; i++) {
-        struct emp_bench_connection *c = &h->connections[i];
+        return emp_fail(err, EMP_E_INTERNAL, NULL, "no memory for %u connections", connections);
+    while (h->connection_count < connections) {
+        struct emp_bench_connection *c = &h->connections[h->connection_count++];
+        c->peer =
+            (struct emp_load_peer){.load = load, .name = "HTTP connection", .fd = -1, .take = take};
         c->http = h;
-        c->number = i;
-        emp_buf_init(&c->in, 64 * 1024 * 1024);
-        uv_tcp_init(h->loop, &c->tcp);
-        c->tcp.data = c->connect.data = c;
-        h->open++;
-        if (uv_tcp_connect(&c->connect, &c->tcp, (const struct sockaddr *)&h->address, emp_bench_connected) < 0)
-            emp_bench_close(c, true);
+        c->request = requests[h->connection_count % request_count];
+        int r = emp_load_open(&c->peer, address, len, err);
+        if (r < 0)
+            return r;
     }
     return 0;
 }
 
-void emp_bench_http_release(struct emp_bench_http *h)
+void emp_bench_http_add(struct emp_bench_http *h, uint64_t count)
+{
+    h->left += count;
+    for (uint32_t i = 0; i < h->connection_count && h->left > 0; i++)
+        if (h->connections[i].sent_at == 0)
+            send_next(&h->connections[i]);
+}
+
+void emp_bench_http_close(struct emp_bench_http *h)
 {
     for (uint32_t i = 0; i < h->connection_count; i++)
-        emp_buf_release(&h->connections[i].in);
+        emp_load_close(&h->connections[i].peer);
     free(h->connections);
     h->connections = NULL;
+    h->connection_count = 0;
 }

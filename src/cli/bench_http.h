@@ -1,40 +1,34 @@
-/* Load on an HTTP server from one thread: N keep-alive connections, each with one request under way, over bare libuv sockets. Understands
- * just enough HTTP/1.1 for answers with Content-Length. For `emp bench` only. */
+/* HTTP load for `emp bench`: keep-alive connections, each with one request under way (no
+ * pipelining), the same prebuilt bytes again and again. Understands just enough HTTP/1.1 for
+ * answers with Content-Length. */
 #ifndef EMP_CLI_BENCH_HTTP_H
 #define EMP_CLI_BENCH_HTTP_H
 
-#include "base/str.h"
+#include "cli/bench_load.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <uv.h>
-
-/* Latencies in microseconds, in buckets of about 2 % width from 1 µs to 17 minutes. */
-enum { EMP_HISTOGRAM_BUCKETS = 30 * 32 };
-struct emp_histogram {
-    uint64_t count, sum, max;
-    uint64_t buckets[EMP_HISTOGRAM_BUCKETS];
+struct emp_bench_connection {
+    struct emp_load_peer peer; /* first */
+    struct emp_bench_http *http;
+    struct emp_str request;
+    int64_t sent_at; /* 0: idle */
 };
-void emp_histogram_add(struct emp_histogram *h, uint64_t us);
-uint64_t emp_histogram_quantile(const struct emp_histogram *h, double q); /* 0 when empty */
 
-struct emp_bench_connection;
 struct emp_bench_http {
-    uv_loop_t *loop;
-    struct sockaddr_in address;
-    uint32_t connection_count;
+    struct emp_load *load;
     struct emp_bench_connection *connections;
-    /* The next request for a connection: whole bytes, valid until the answer. False: that connection is done. */
-    bool (*next)(void *ctx, uint32_t connection, struct emp_str *ret);
-    /* An answer: status and body. */
-    void (*answer)(void *ctx, uint32_t connection, int status, struct emp_str body, uint64_t us);
-    void *ctx;
-    uint32_t open;
-    uint64_t errors; /* connections that broke */
+    uint32_t connection_count;
+    uint64_t left;     /* requests still to be sent */
+    uint64_t answered; /* with 2xx; any other answer ends the run */
+    struct emp_histogram times;
 };
 
-/* Opens the connections and begins; runs with the loop; when no connection has anything more to do, all are closed. */
-int emp_bench_http_start(struct emp_bench_http *h);
-void emp_bench_http_release(struct emp_bench_http *h); /* after the loop ran out */
+/* Opens them all. Connection i repeats requests[i % request_count], which must outlive it. */
+int emp_bench_http_open(struct emp_bench_http *h, struct emp_load *load,
+                        const struct sockaddr *address, socklen_t len, uint32_t connections,
+                        const struct emp_str *requests, uint32_t request_count,
+                        struct emp_error *err);
+/* `count` more requests; idle connections begin at once. */
+void emp_bench_http_add(struct emp_bench_http *h, uint64_t count);
+void emp_bench_http_close(struct emp_bench_http *h);
 
 #endif
