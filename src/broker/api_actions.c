@@ -221,8 +221,6 @@ static void retry_finish(struct emp_broker *b, struct emp_op *op, int code)
 {
     struct retry *t = (struct retry *)op;
 
-    if (t->stepped)
-        atomic_fetch_add(emp_broker_retry_epoch(b, t->num), 1);
     if (code < 0)
         answer_failing(&op->peer, code);
     else if (t->code == EMP_E_AGAIN && !t->stepped)
@@ -233,11 +231,21 @@ static void retry_finish(struct emp_broker *b, struct emp_op *op, int code)
         answer_action(&op->peer, t->num, EMP_JOB_PENDING, "Job queued again");
 }
 
+/* With its batch, which is durable by now; an answer may have left before, while commits failed. */
+static void retry_release(struct emp_op *op)
+{
+    struct retry *t = (struct retry *)op;
+
+    if (t->stepped)
+        atomic_fetch_add(emp_broker_retry_epoch(op->peer.broker, t->num), 1);
+}
+
 static const struct emp_op_type retry_type = {
     .name = "retry",
     .run = retry_run,
     .reply = retry_reply,
     .finish = retry_finish,
+    .release = retry_release,
     .on_loop = true,
     .writes = true,
 };

@@ -95,11 +95,22 @@ void emp_batch_op(struct emp_batch *b, struct emp_op *op)
     b->ops_end = &op->next;
 }
 
-void emp_batch_answer(struct emp_broker *broker, struct emp_batch *b, int code)
+static void emp_batch_answer_those(struct emp_broker *broker, struct emp_batch *b, int code,
+                                   bool on_loop)
 {
     for (struct emp_op *op = b->ops; op; op = op->next)
-        if (!op->type->on_loop)
+        if (op->type->on_loop == on_loop)
             emp_op_finish(broker, op, op->type->writes ? code : 0);
+}
+
+void emp_batch_answer(struct emp_broker *broker, struct emp_batch *b, int code)
+{
+    emp_batch_answer_those(broker, b, code, false);
+}
+
+void emp_batch_answer_on_loop(struct emp_broker *broker, struct emp_batch *b, int code)
+{
+    emp_batch_answer_those(broker, b, code, true);
 }
 
 /* ------------------------------------------------------------------ the writer */

@@ -21,7 +21,7 @@
 
 enum {
     EMP_BATCH_CHANGES_MAX =
-        20000, /* a batch is closed when it has so many: bounds the time of one commit */
+        20000, /* a batch that has so many takes no more requests: bounds the time of one commit */
     EMP_RETAIN_LOOK = 256, /* jobs looked at by one step of retention */
     EMP_RETAIN_EVERY_MS = 2000,
 };
@@ -52,6 +52,8 @@ void emp_batch_op(struct emp_batch *b, struct emp_op *op);
 /* Answers the requests of a batch but those that are answered on the loop; with `code` other than
  * 0, those that write are told it. */
 void emp_batch_answer(struct emp_broker *broker, struct emp_batch *b, int code);
+/* The same for those that are answered on the loop; on the loop, also while the writer has it. */
+void emp_batch_answer_on_loop(struct emp_broker *broker, struct emp_batch *b, int code);
 
 struct emp_committer;
 struct emp_committer_options {

@@ -3,8 +3,11 @@
  * core asked for them, and never before what they rest on.
  *
  * While commits fail the loop goes on stepping (agents' heartbeats must be heard), but waiting
- * requests are answered with the error, notices of progress are dropped, and submissions are
- * refused: what gathers is bounded by what already runs. */
+ * requests are answered with the error, looks are answered at once and kept by no batch, notices of
+ * progress are dropped, and submissions are refused: what gathers is bounded by what already runs.
+ *
+ * A batch that has grown large takes no more operations: they wait in `drained`, and with them,
+ * through the queue's bound, their clients. */
 #include "broker/loop.h"
 
 #include "broker/shell.h"
@@ -73,16 +76,21 @@ void emp_loop_step(struct emp_broker *b, const struct emp_event *event)
 
 void emp_loop_take(struct emp_broker *b, struct emp_op *op)
 {
-    int failing = op->type->writes ? emp_committer_failing(b->committer) : 0;
+    int failing = emp_committer_failing(b->committer);
 
-    if (failing) {
-        emp_op_finish(b, op, failing);
-        emp_op_free(op);
+    if (op->type->detached) {
+        op->type->run(b, op);
         return;
     }
-    if (!op->type->detached)
+    if (failing == 0) {
         emp_batch_op(b->loop.batch, op);
-    op->type->run(b, op);
+        op->type->run(b, op);
+        return;
+    }
+    if (!op->type->writes)
+        op->type->run(b, op);
+    emp_op_finish(b, op, op->type->writes ? failing : 0);
+    emp_op_free(op);
 }
 
 /* ------------------------------------------------------------------ releasing */
@@ -131,15 +139,42 @@ static void emp_loop_seal(struct emp_broker *b)
         struct emp_batch *batch = b->loop.batch;
         b->loop.batch = emp_batch_new();
         if (batch->change_count > 0) {
+            b->loop.handed = batch;
             emp_committer_hand(b->committer, batch);
             return;
         }
         emp_batch_answer(b, batch, 0);
         emp_loop_release_batch(b, batch); /* may gather anew */
     }
+}
+
+/* Nobody waits for a disk: requests that wait for commits which fail are told so. Those of the
+ * batch under way are answered by the writer, but for the loop's own. */
+static void emp_loop_answer_failing(struct emp_broker *b)
+{
     int failing = emp_committer_failing(b->committer);
-    if (failing)
-        emp_batch_answer(b, b->loop.batch, failing);
+
+    if (failing == 0)
+        return;
+    emp_batch_answer(b, b->loop.batch, failing);
+    emp_batch_answer_on_loop(b, b->loop.batch, failing);
+    if (b->loop.handed)
+        emp_batch_answer_on_loop(b, b->loop.handed, failing);
+}
+
+static void emp_loop_release_done(struct emp_broker *b)
+{
+    struct emp_batch *done;
+
+    while ((done = emp_committer_done(b->committer)) != NULL) {
+        b->loop.handed = NULL;
+        emp_loop_release_batch(b, done);
+    }
+}
+
+static bool emp_loop_full(const struct emp_loop *l)
+{
+    return l->batch->change_count >= EMP_BATCH_CHANGES_MAX;
 }
 
 /* ------------------------------------------------------------------ turns */
@@ -154,7 +189,7 @@ static void emp_loop_drain(struct emp_broker *b)
     struct emp_loop *l = &b->loop;
     int64_t began = emp_mono_us();
 
-    while (l->drained) {
+    while (l->drained && !emp_loop_full(l)) {
         struct emp_op *op = l->drained;
         l->drained = op->next;
         if (!l->drained)
@@ -185,10 +220,8 @@ static void emp_loop_queued(void *ctx, void **items, size_t count)
 static void emp_loop_woken(uv_async_t *h)
 {
     struct emp_broker *b = h->data;
-    struct emp_batch *done;
 
-    while ((done = emp_committer_done(b->committer)) != NULL)
-        emp_loop_release_batch(b, done);
+    emp_loop_release_done(b);
     emp_loop_drain(b);
 }
 
@@ -227,9 +260,13 @@ static void emp_loop_set_due(struct emp_broker *b)
 static void emp_loop_turn(uv_prepare_t *h)
 {
     struct emp_broker *b = h->data;
+    bool full = emp_loop_full(&b->loop);
 
     emp_loop_seal(b);
+    emp_loop_answer_failing(b);
     emp_loop_set_due(b);
+    if (full && b->loop.drained && !emp_loop_full(&b->loop))
+        uv_async_send(&b->loop.wake); /* there is room again */
 }
 
 /* ------------------------------------------------------------------ life */
@@ -316,6 +353,8 @@ static void emp_loop_refuse_rest(struct emp_broker *b)
     }
     for (struct emp_op *op = l->batch->ops; op; op = op->next)
         emp_op_finish(b, op, EMP_E_UNAVAILABLE);
+    for (struct emp_op *op = l->handed ? l->handed->ops : NULL; op; op = op->next)
+        emp_op_finish(b, op, EMP_E_UNAVAILABLE); /* given up by the writer */
 }
 
 static void emp_loop_queue_closed(void *arg)
@@ -326,11 +365,9 @@ static void emp_loop_queue_closed(void *arg)
 void emp_loop_refuse(struct emp_broker *b)
 {
     bool closed = false;
-    struct emp_batch *done;
 
     b->loop.ended = true;
-    while ((done = emp_committer_done(b->committer)) != NULL)
-        emp_loop_release_batch(b, done);
+    emp_loop_release_done(b);
     emp_queue_close(b->loop.queue, emp_loop_queue_closed,
                     &closed); /* hands over what is left: see emp_loop_queued */
     while (!closed)

@@ -25,7 +25,8 @@ struct emp_loop {
     struct emp_signals *signals;
     struct emp_queue *queue; /* operations from HTTP threads */
     emp_mono_ms due_at;
-    struct emp_batch *batch; /* what gathers */
+    struct emp_batch *batch;  /* what gathers */
+    struct emp_batch *handed; /* what the writer has; its own but for operations of the loop */
 
     struct emp_op *drained, **drained_end; /* taken from the queue, not yet run */
     bool ended;                            /* nothing is run any more */
