@@ -4,7 +4,9 @@
  *
  * Whether a request has been answered is settled under the server's mutex, which is a leaf but for
  * libmicrohttpd's own locks (suspend and resume are called under it, so that an answer cannot
- * fall between "not answered yet" and "now it sleeps"). */
+ * fall between "not answered yet" and "now it sleeps"). What libmicrohttpd calls with its locks
+ * held must therefore not take it: the end of an upgraded connection is told so, which is why open
+ * requests are counted under a mutex of their own. */
 #ifndef EMP_NET_HTTP_INTERNAL_H
 #define EMP_NET_HTTP_INTERNAL_H
 
@@ -33,6 +35,7 @@ struct emp_http_request {
     atomic_uint refs;
     enum emp_http_phase phase; /* the connection's thread alone */
     bool inside;               /* in `begin` or `handle`: headers may be read */
+    bool client_ended;         /* will send no more; see http_server.c */
 
     /* under the server's mutex */
     bool held; /* somebody owes an answer */
@@ -54,7 +57,8 @@ struct emp_http_request {
 
     char *body;
     size_t body_len, body_cap, body_max;
-    size_t dropped; /* of a body that nobody wants */
+    uint64_t body_seen; /* whatever became of it */
+    size_t dropped;     /* of a body that nobody wants */
     int64_t content_length;
     bool body_over;
     struct emp_http_sink sink;
@@ -74,11 +78,12 @@ struct emp_http_server {
     int listen_fd;
     uint16_t port;
     pthread_mutex_t lock;
+    struct emp_http_request *waiting; /* under lock, like the two below */
+    struct emp_http_stream *streams;
+    bool stopping;
+    pthread_mutex_t open_lock;
     pthread_cond_t idle; /* `open` fell to 0 */
-    struct emp_http_request *waiting;
-    uint64_t open; /* requests between their first line and their end; under lock */
-    bool stopping; /* under lock */
-    struct emp_http_stream *streams; /* under lock */
+    uint64_t open;       /* requests between their first line and their end */
     atomic_ullong requests, waits;
     atomic_uint refs; /* itself, its requests, its streams */
 };

@@ -5,7 +5,12 @@
  * queued at the head or at the end; at the head it would close the connection of a POST. So an
  * answer given in `begin` is kept until the body has been read and dropped, unless the client waits
  * for "100 Continue" or the body is longer than EMP_HTTP_DRAIN_BYTES: then it leaves at once and
- * the connection closes. */
+ * the connection closes.
+ *
+ * libmicrohttpd waits on edges, and takes a short read for the last there is: when the end of a
+ * client's bytes (it has left, or shut its side) comes together with the bytes, it is not noticed
+ * before the idle timeout. So we look ourselves where that would hurt: while a body is not whole,
+ * and when an answer leaves at once. A connection that slept is read anew and needs no look. */
 #include "net/http_internal.h"
 
 #include <arpa/inet.h>
@@ -25,6 +30,7 @@ enum {
     BODY_BYTES_DEFAULT = 10 * 1000 * 1000,
     CONNECTIONS_DEFAULT = 10000,
     CONNECTION_MEMORY = 40 * 1024, /* head, and a window of the body */
+    ENDED_TIMEOUT_S = 1,           /* for a body whose sender has ended */
     BACKLOG = 4096,
 };
 
@@ -35,6 +41,7 @@ void emp_http_server_unref(struct emp_http_server *s)
     if (atomic_fetch_sub(&s->refs, 1) != 1)
         return;
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->open_lock);
     pthread_cond_destroy(&s->idle);
     free(s);
 }
@@ -67,9 +74,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     req->body_max = s->o.body_bytes_max;
     atomic_init(&req->refs, 1);
     atomic_fetch_add(&s->refs, 1);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->open_lock);
     s->open++;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->open_lock);
     return req;
 }
 
@@ -88,10 +95,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
         req->sink.closed(req->sink.arg);
     if (req->response && req->phase != EMP_HTTP_SENT)
         MHD_destroy_response(req->response);
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->open_lock);
     if (--s->open == 0)
         pthread_cond_broadcast(&s->idle);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->open_lock);
     emp_http_request_unref(req);
 }
 
@@ -155,12 +162,30 @@ void emp_http_answer_error(struct emp_http_request *req, const struct emp_error 
                          err->text, strlen(err->text), NULL, 0);
 }
 
+/* Has the client sent its last byte, and have all been read? */
+static bool client_ended(struct emp_http_request *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+    if (!req->client_ended && info)
+        req->client_ended = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return req->client_ended;
+}
+
+static void set_timeout(struct emp_http_request *req, unsigned seconds)
+{
+    MHD_set_connection_option(req->connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
 static enum MHD_Result send_answer(struct emp_http_request *req)
 {
     struct MHD_Response *response = req->response;
     if (response == NULL)
         return MHD_NO;
     req->phase = EMP_HTTP_SENT;
+    if (req->client_ended && !req->upgrade.done)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result r = MHD_queue_response(req->connection, req->status, response);
     MHD_destroy_response(response);
     return r;
@@ -186,7 +211,11 @@ static enum MHD_Result send_or_sleep(struct emp_http_request *req)
         emp_http_answer_error(req, &err);
         answered_by_stop = NULL;
     }
-    return ready || late ? send_answer(req) : MHD_YES;
+    if (!ready && !late)
+        return MHD_YES;
+    if (!req->upgrade.done)
+        client_ended(req);
+    return send_answer(req);
 }
 
 /* ------------------------------------------------------------------ head, body, end */
@@ -251,6 +280,21 @@ static bool is_answered(struct emp_http_request *req)
     return answered;
 }
 
+/* No callback of the owner's may begin any more: a request that comes now is answered here. */
+static bool refuse_late(struct emp_http_request *req)
+{
+    struct emp_http_server *s = req->server;
+    struct emp_error err;
+    pthread_mutex_lock(&s->lock);
+    bool stopping = s->stopping;
+    pthread_mutex_unlock(&s->lock);
+    if (!stopping)
+        return false;
+    emp_fail(&err, EMP_E_UNAVAILABLE, NULL, "the server is stopping");
+    emp_http_answer_error(req, &err);
+    return true;
+}
+
 static enum MHD_Result at_head(struct emp_http_request *req, const char *method)
 {
     struct emp_http_server *s = req->server;
@@ -260,7 +304,7 @@ static enum MHD_Result at_head(struct emp_http_request *req, const char *method)
     req->inside = true;
     if (emp_http_uri_parse(req, &err) < 0)
         emp_http_answer_error(req, &err);
-    else if (s->o.begin)
+    else if (!refuse_late(req) && s->o.begin)
         s->o.begin(s->o.ctx, req);
     req->inside = false;
     bool answered = is_answered(req);
@@ -308,25 +352,46 @@ static void gather(struct emp_http_request *req, const char *data, size_t len)
     req->body[req->body_len] = '\0';
 }
 
+/* How much is dropped? Of what a sink failed on, all that was announced: the answer, which says
+ * why, can leave only after it. */
+static bool must_end(struct emp_http_request *req, bool unwanted, size_t n)
+{
+    if (!unwanted && req->content_length > 0)
+        return false;
+    req->dropped += n;
+    return req->dropped > EMP_HTTP_DRAIN_BYTES;
+}
+
 static enum MHD_Result at_body(struct emp_http_request *req, const char *data, size_t *len)
 {
     size_t n = *len;
     *len = 0;
+    req->body_seen += n;
     bool unwanted = is_answered(req);
     if (!unwanted && req->has_sink && req->sink_code == 0)
         req->sink_code = req->sink.data(req->sink.arg, data, n);
     else if (!unwanted && !req->has_sink)
         gather(req, data, n);
-    else if ((req->dropped += n) > EMP_HTTP_DRAIN_BYTES)
+    else if (must_end(req, unwanted, n))
         return MHD_NO;
+    bool more = req->content_length < 0 || req->body_seen < (uint64_t)req->content_length;
+    if (more && !req->client_ended && client_ended(req))
+        set_timeout(req, ENDED_TIMEOUT_S); // what is read but not parsed yet may still be whole
     return MHD_YES;
+}
+
+static unsigned idle_seconds(const struct emp_http_server *s)
+{
+    return (unsigned)((s->o.idle_timeout_ms + 999) / 1000);
 }
 
 static enum MHD_Result at_end(struct emp_http_request *req)
 {
     struct emp_http_server *s = req->server;
     req->phase = EMP_HTTP_AT_END;
-    if (!is_answered(req)) {
+    if (req->client_ended)
+        set_timeout(req, idle_seconds(s));
+    if (!is_answered(req) && !refuse_late(req)) {
         atomic_fetch_add(&req->refs, 1);
         req->held = true;
         req->inside = true;
@@ -441,7 +506,6 @@ static struct MHD_Daemon *start_daemon(struct emp_http_server *s)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
                      MHD_USE_ITC;
-    unsigned idle_s = (unsigned)((s->o.idle_timeout_ms + 999) / 1000);
     struct MHD_OptionItem pool[] = {
         {s->o.threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)s->o.threads,
          NULL},
@@ -449,11 +513,20 @@ static struct MHD_Daemon *start_daemon(struct emp_http_server *s)
     };
     return MHD_start_daemon(
         flags, 0, NULL, NULL, access_handler, s, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT, s->o.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_raw, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, s->o.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        idle_seconds(s), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_raw, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+}
+
+static void init_idle(pthread_cond_t *c)
+{
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &a);
+    pthread_condattr_destroy(&a);
 }
 
 int emp_http_server_start(const struct emp_http_options *o, struct emp_http_server **ret,
@@ -471,7 +544,8 @@ int emp_http_server_start(const struct emp_http_options *o, struct emp_http_serv
         return r;
     }
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->idle, NULL);
+    pthread_mutex_init(&s->open_lock, NULL);
+    init_idle(&s->idle);
     atomic_init(&s->refs, 1);
     s->daemon = start_daemon(s);
     if (s->daemon == NULL) {
@@ -513,17 +587,17 @@ static void answer_waiting(struct emp_http_server *s)
 static void wait_until_idle(struct emp_http_server *s, int64_t grace_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += grace_ms / 1000;
     until.tv_nsec += (long)(grace_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    pthread_mutex_lock(&s->lock);
-    while (s->open > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
+    pthread_mutex_lock(&s->open_lock);
+    while (s->open > 0 && pthread_cond_timedwait(&s->idle, &s->open_lock, &until) == 0)
         ;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->open_lock);
 }
 
 void emp_http_server_stop(struct emp_http_server *s, int64_t grace_ms)
@@ -539,8 +613,11 @@ void emp_http_server_stop(struct emp_http_server *s, int64_t grace_ms)
     answer_waiting(s);
     emp_http_streams_end(s);
     wait_until_idle(s, grace_ms);
-    MHD_stop_daemon(s->daemon);
-    s->daemon = NULL;
+    pthread_mutex_lock(&s->lock);
+    struct MHD_Daemon *daemon = s->daemon;
+    s->daemon = NULL; // nobody asks it for numbers any more
+    pthread_mutex_unlock(&s->lock);
+    MHD_stop_daemon(daemon);
 }
 
 void emp_http_server_free(struct emp_http_server *s)
@@ -553,10 +630,14 @@ void emp_http_server_free(struct emp_http_server *s)
 
 void emp_http_server_stats(struct emp_http_server *s, struct emp_http_server_stats *ret)
 {
-    const union MHD_DaemonInfo *info =
-        s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS) : NULL;
+    const union MHD_DaemonInfo *info = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (s->daemon)
+        info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    uint64_t connections = info ? info->num_connections : 0;
+    pthread_mutex_unlock(&s->lock);
     *ret = (struct emp_http_server_stats){
-        .connections = info ? info->num_connections : 0,
+        .connections = connections,
         .requests = atomic_load(&s->requests),
         .waiting = atomic_load(&s->waits),
     };

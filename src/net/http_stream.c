@@ -81,16 +81,25 @@ static void on_gone(void *cls)
     unref(st);
 }
 
-static bool list(struct emp_http_server *s, struct emp_http_stream *st)
+/* From now on a stop ends it; a stop that has passed already has ended it. */
+static void list(struct emp_http_server *s, struct emp_http_stream *st)
 {
     pthread_mutex_lock(&s->lock);
-    bool stopping = s->stopping;
+    st->ending = s->stopping;
     st->next = s->streams;
     if (st->next)
         st->next->prev = st;
     s->streams = st;
     pthread_mutex_unlock(&s->lock);
-    return !stopping;
+}
+
+/* libmicrohttpd would send the chunk that ends a body after a HEAD's head as well, in the place of
+ * the next answer. So a HEAD gets a response without a body, and its stream has no reader. */
+static struct MHD_Response *response_for(struct emp_http_stream *st, bool reader)
+{
+    if (reader)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, on_read, st, on_gone);
+    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 }
 
 int emp_http_stream_open(struct emp_http_request *req, const char *content_type, size_t buffer_max,
@@ -99,9 +108,8 @@ int emp_http_stream_open(struct emp_http_request *req, const char *content_type,
 {
     struct emp_http_server *s = req->server;
     struct emp_http_stream *st = calloc(1, sizeof *st);
-    struct MHD_Response *r = NULL;
-    if (st)
-        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, on_read, st, on_gone);
+    bool reader = req->method != EMP_HTTP_HEAD;
+    struct MHD_Response *r = st ? response_for(st, reader) : NULL;
     if (r == NULL) {
         free(st);
         emp_http_answer(req, 500, NULL);
@@ -111,19 +119,23 @@ int emp_http_stream_open(struct emp_http_request *req, const char *content_type,
     st->connection = req->connection;
     st->max = buffer_max;
     pthread_mutex_init(&st->lock, NULL);
-    atomic_init(&st->refs, 2);
+    st->gone = !reader;
+    atomic_init(&st->refs, reader ? 2 : 1);
     atomic_fetch_add(&s->refs, 1);
-    st->ending = !list(s, st);
-    bool late = st->ending;
+    if (reader)
+        list(s, st);
     r = emp_http_dress(r, content_type, headers, header_count);
-    bool sent = r != NULL && !late;
+    bool dressed = r != NULL;
     emp_http_answer(req, 200, r);
-    if (sent) {
+    pthread_mutex_lock(&st->lock);
+    bool late = st->ending || (reader && st->gone);
+    pthread_mutex_unlock(&st->lock);
+    if (dressed && !late) {
         *ret = st;
         return 0;
     }
     unref(st);
-    return late ? EMP_E_UNAVAILABLE : EMP_E_INTERNAL;
+    return dressed ? EMP_E_UNAVAILABLE : EMP_E_INTERNAL;
 }
 
 static bool make_room(struct emp_http_stream *st, size_t len)
