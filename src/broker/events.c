@@ -163,9 +163,13 @@ static bool tell(struct emp_event_stream *s, struct emp_str text)
 
 static void hold(struct emp_event_stream *s, const struct held_event *e, struct emp_str text)
 {
-    if (!e->ended &&
-        (s->held.len + text.len > EMP_EVENTS_HELD_MAX || s->held_count == HELD_EVENTS_MAX - 1))
-        return; /* the first state, when it comes, is newer; and there is room for the end */
+    /* Progress may go missing; states find room beyond it, and the end beyond them. */
+    uint32_t room = e->ended      ? HELD_EVENTS_MAX
+                    : e->progress ? HELD_EVENTS_MAX / 2
+                                  : HELD_EVENTS_MAX - 1;
+
+    if (s->held_count >= room || (!e->ended && s->held.len + text.len > EMP_EVENTS_HELD_MAX))
+        return;
     emp_buf_add(&s->held, text.ptr, text.len);
     s->held_events[s->held_count] = *e;
     s->held_events[s->held_count++].end = s->held.len;
