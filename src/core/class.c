@@ -292,7 +292,7 @@ bool emp_class_matches(struct emp_core *c, struct class *k, struct machine *m)
 static void list_insert(struct job_list *l, struct job *j)
 {
     struct job *before = l->last; /* arrivals come in order: the end is nearly always right */
-    while (before && before->num > j->num)
+    while (before && emp_job_is_older(j, before))
         before = before->prev;
     j->prev = before;
     j->next = before ? before->next : l->first;
@@ -345,8 +345,8 @@ static struct job *overdue_head(const struct emp_core *c, const struct class *k)
         /* one that is set aside in this very pass is in no heap */
         if (j == NULL || j->place == EMP_HEAP_OUT)
             continue;
-        if (emp_fair_overdue(&c->settings->fairness, j->tier, c->now.wall - j->submitted_at) &&
-            (oldest == NULL || j->num < oldest->num))
+        if (emp_fair_overdue(&c->settings->fairness, j->tier, emp_job_waited_ms(c, j)) &&
+            (oldest == NULL || emp_job_is_older(j, oldest)))
             oldest = j;
     }
     return oldest;

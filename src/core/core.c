@@ -10,7 +10,7 @@ static bool less_head(const void *a, const void *b)
 
 static bool less_late(const void *a, const void *b)
 {
-    return ((const struct class *)a)->late->num < ((const struct class *)b)->late->num;
+    return emp_job_is_older(((const struct class *)a)->late, ((const struct class *)b)->late);
 }
 
 static bool less_due(const void *a, const void *b)

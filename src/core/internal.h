@@ -50,7 +50,7 @@ struct estimate_entry {
 
 struct job;
 struct job_list {
-    struct job *first, *last; /* by number, ascending */
+    struct job *first, *last; /* in order of arrival */
 };
 
 struct class
@@ -100,6 +100,7 @@ struct job {
     double priority;
     int64_t tag, rank;
     emp_wall_ms submitted_at, not_before;
+    emp_mono_ms arrived; /* what patience counts from; of a restored job: before this start */
     int64_t timeout_ms;
     int32_t max_retries; /* as in the spec; -1 not said */
     uint32_t counted, returns, losses, retried_by_hand;
@@ -209,7 +210,8 @@ struct emp_core {
 
     struct emp_heap ready;  /* classes with waiting jobs, by their head's rank */
     struct emp_heap late;   /* classes with overdue jobs, by arrival of the oldest */
-    bool late_last;         /* the last assignment was of an overdue job: now it is rank's turn */
+    bool late_last; /* the last assignment was patience's: now it is rank's turn */
+    bool late_turn; /* the job that is being tried is patience's */
     struct emp_heap timers; /* delayed and started jobs, by due */
     struct emp_heap deadlines; /* machines, by deadline */
     struct class **dirty_classes;
@@ -300,6 +302,10 @@ void emp_job_forget(struct emp_core *c, struct job *j); /* terminal: out of memo
 void emp_job_wait(struct emp_core *c, struct job *j,
                   int64_t delay_ms);                    /* pending: into the queue now or later */
 void emp_job_unwait(struct emp_core *c, struct job *j); /* out of queue or timer */
+bool emp_job_is_older(const struct job *a, const struct job *b); /* by arrival, then number */
+int64_t emp_job_waited_ms(const struct emp_core *c, const struct job *j);
+/* It was submitted at submitted_at, by a wall clock that may have jumped since. */
+void emp_job_arrived_at(struct emp_core *c, struct job *j, emp_wall_ms submitted_at);
 void emp_job_timer(struct emp_core *c, struct job *j, emp_mono_ms due);
 void emp_job_avoid(struct job *j, const struct machine *m, bool settled);
 bool emp_job_avoids(const struct job *j, const struct machine *m);

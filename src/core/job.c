@@ -26,6 +26,23 @@ struct job *emp_job_new(struct emp_core *c, emp_job_num num, const struct emp_jo
     return j;
 }
 
+bool emp_job_is_older(const struct job *a, const struct job *b)
+{
+    return a->arrived != b->arrived ? a->arrived < b->arrived : a->num < b->num;
+}
+
+int64_t emp_job_waited_ms(const struct emp_core *c, const struct job *j)
+{
+    return c->now.mono - j->arrived;
+}
+
+void emp_job_arrived_at(struct emp_core *c, struct job *j, emp_wall_ms submitted_at)
+{
+    int64_t ago = c->now.wall - submitted_at;
+    j->submitted_at = submitted_at;
+    j->arrived = c->now.mono - (ago > 0 ? ago : 0);
+}
+
 /* Which gauge a state counts in: 0 pending, 1 running, 2 none. */
 static int gauge_of(enum emp_job_state s)
 {

@@ -214,6 +214,13 @@ static void on_finished(struct emp_core *c, struct machine *m, const struct emp_
         c->stats.stale_reports++;
     }
     emp_core_send_lease(c, m->link, EMP_MESSAGE_ACK, f->job, f->attempt, NULL);
+    if (msg->kind == EMP_MESSAGE_RETURNED && f->error_code == EMP_E_AGAIN) {
+        /* It has no slot where our books have one: a message was lost, whosever fault that is. Its
+         * next greeting sets both right; until then it gets nothing, or it would return that too.
+         */
+        emp_core_close(c, m->link, "its leases are not those we know of: greet again");
+        emp_machine_disconnect(c, m, c->settings->lease.closed_ms);
+    }
 }
 
 static void on_copies(struct emp_core *c, struct machine *m, const struct emp_event *e)

@@ -128,6 +128,20 @@ static void start_pending(struct emp_core *c, struct job *j)
                                                          : delay);
 }
 
+/* When each arrived, on the new clock. Whatever the wall clock did meanwhile, an earlier job has
+ * waited at least as long as a later one; restored jobs stand in the slab in order of number. */
+static void start_arrivals(struct emp_core *c)
+{
+    emp_mono_ms earliest = c->now.mono;
+    for (uint32_t n = c->jobs.high; n >= 1; n--) {
+        struct job *j = emp_slab_at(&c->jobs, n);
+        emp_job_arrived_at(c, j, j->submitted_at);
+        if (j->arrived > earliest)
+            j->arrived = earliest;
+        earliest = j->arrived;
+    }
+}
+
 void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num)
 {
     assert(!c->started);
@@ -139,6 +153,7 @@ void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num
         if (c->all[i]->running)
             emp_machine_deadline(c, c->all[i], now.mono + c->settings->lease.start_grace_ms);
     int64_t oldest_tag = INT64_MAX, largest_tag = 0;
+    start_arrivals(c);
     for (uint32_t n = 1; n <= c->jobs.high; n++) {
         struct job *j = emp_slab_at(&c->jobs, n);
         if (j->machine)

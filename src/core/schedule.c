@@ -97,7 +97,7 @@ static bool model_facts(struct emp_core *c, const struct class *k, const struct 
         else if (at == EMP_RESIDENCY_RAM)
             f->ram_load_bytes += bytes;
     }
-    if (all > m->facts.disk_budget_bytes && f->missing_bytes > 0)
+    if (all > m->facts.disk_budget_bytes && waits)
         return false;
     if (waits)
         behind = m->fetch_left;
@@ -209,8 +209,7 @@ static void drop_too_short(struct verdict *v)
 static bool may_hold(struct emp_core *c, const struct job *j, const struct candidate *best)
 {
     const struct emp_settings *s = c->settings;
-    if (!c->policy->may_wait ||
-        emp_fair_overdue(&s->fairness, j->tier, c->now.wall - j->submitted_at))
+    if (!c->policy->may_wait || emp_fair_overdue(&s->fairness, j->tier, emp_job_waited_ms(c, j)))
         return false;
     int64_t start = best->terms.slot_free > best->terms.fetch ? best->terms.slot_free
                                                               : best->terms.fetch;
@@ -337,7 +336,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     if (v.chosen) {
         struct emp_decision d;
         emp_core_decision_fill(c, k, &v, &d);
-        c->late_last = j == k->late;
+        c->late_last = c->late_turn;
         emp_class_dequeue(c, k, j);
         emp_attempt_assign(c, j, v.chosen->machine, &d);
         return k->head != NULL;
@@ -359,10 +358,10 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
 
 /* Patience and rank take turns: in an overload everything is late, and fairness must not end there.
  */
-static struct job *next_of(const struct emp_core *c, const struct class *late,
-                           const struct class *ready)
+static struct job *next_of(struct emp_core *c, const struct class *late, const struct class *ready)
 {
-    if (late && (!c->late_last || ready == NULL))
+    c->late_turn = late && (!c->late_last || ready == NULL);
+    if (c->late_turn)
         return late->late;
     return ready ? ready->head : NULL;
 }

@@ -167,7 +167,7 @@ static void admit(struct emp_core *c, const struct emp_event *e)
 {
     const struct emp_job_spec *s = e->submit.spec;
     struct job *j = emp_job_new(c, ++c->last_num, s);
-    j->submitted_at = c->now.wall;
+    emp_job_arrived_at(c, j, c->now.wall);
     emp_core_order(c, j, s);
     key_remember(c, s, j->num);
     c->stats.submitted++;
@@ -215,7 +215,8 @@ void emp_core_on_retry(struct emp_core *c, const struct emp_event *e)
 {
     const struct emp_job_record *r = e->retry.record;
     struct emp_error err;
-    if (emp_job_find(c, r->num) || !emp_job_move_allowed(r->state, EMP_JOB_PENDING) ||
+    bool ended = emp_job_state_terminal(r->state); /* as far as the store knew */
+    if (!ended || emp_job_find(c, r->num) || !emp_job_move_allowed(r->state, EMP_JOB_PENDING) ||
         record_is_stale(c, r)) {
         emp_fail(&err, EMP_E_CONFLICT, NULL,
                  "only a failed or cancelled job can be retried; this one is %s",
@@ -224,7 +225,7 @@ void emp_core_on_retry(struct emp_core *c, const struct emp_event *e)
         return;
     }
     struct job *j = emp_job_new(c, r->num, e->retry.spec);
-    j->submitted_at = r->submitted_at;
+    emp_job_arrived_at(c, j, r->submitted_at);
     j->priority = r->order_priority;
     j->tag = r->order_tag;
     j->rank = emp_fair_rank(&c->settings->fairness, j->tag, j->priority);

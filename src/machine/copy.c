@@ -203,8 +203,8 @@ static void settle(struct emp_machine *m, struct emp_machine_copy *c)
         c->cancelled = true;
         emp_machine_act(m, EMP_MACHINE_FETCH_CANCEL)->fetch_cancel.model = c->name;
     }
-    if (!c->stale)
-        return;
+    if (!c->stale || m->leave >= EMP_LEAVING)
+        return; // who leaves deletes nothing: a run that would not stop may still use it
     if ((c->state == EMP_COPY_PRESENT || c->state == EMP_COPY_HALF) &&
         m->now.mono >= c->stuck_until)
         discard(m, c);

@@ -444,6 +444,103 @@ static void a_machine_that_fails_good_jobs_is_quarantined(void **state)
     assert_true(m[0].state == EMP_MACHINE_QUARANTINED || m[0].jobs_failed <= 3);
 }
 
+/* Everybody is late, each the oldest of his kind: being late alone is not patience's turn. */
+static void among_the_late_the_oldest_has_every_other_turn(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 6; i++) {
+        struct emp_job_spec s = world_spec("simulation");
+        s.estimated_duration_ms = 1000 << i; /* a class of its own */
+        s.priority = 10 * i;
+        world_submit(w, &s);
+    }
+    world_pass(w, w->settings.fairness.patience_ms[EMP_TIER_FREE] + 2000);
+    world_quiet(w);
+    join(w, 10, "m1", "fast-lane", 4);
+    world_expect(w, "link 10: welcome to fast-lane\n"
+                    "link 10: assign 1/1\n"
+                    "link 10: assign 6/1\n"
+                    "link 10: assign 2/1\n"
+                    "link 10: assign 5/1\n");
+}
+
+static void patience_does_not_look_at_the_wall(void **state)
+{
+    struct world *w = *state;
+    struct emp_job_spec low = world_spec("simulation"), high = world_spec("simulation");
+    low.priority = -1000;
+    high.priority = 100000;
+    world_submit(w, &low);
+    world_pass(w, w->settings.fairness.patience_ms[EMP_TIER_FREE] + 2000);
+    w->now.wall -= 24 * 3600 * 1000;
+    world_submit(w, &high);
+    world_quiet(w);
+    join(w, 10, "m1", "fast-lane", 1);
+    world_expect(w, "link 10: welcome to fast-lane\n"
+                    "link 10: assign 1/1\n");
+    w->now.wall += 48LL * 3600 * 1000; /* and nobody is late because it jumped */
+    struct emp_job_spec later = world_spec("simulation");
+    world_submit(w, &later);
+    world_finished(w, 10, EMP_MESSAGE_COMPLETED, 1, 1, 0, 50);
+    world_expect(w, "job 1 completed\n"
+                    "link 10: ack 1/1\n"
+                    "link 10: assign 2/1\n");
+}
+
+static void a_retry_of_what_ended_meanwhile_is_refused(void **state)
+{
+    struct world *w = *state;
+    join(w, 10, "m1", "fast-lane", 1);
+    submit(w, "simulation");
+    world_started(w, 10, 1, 1);
+    struct emp_job_record seen = w->changes[w->change_count - 1].job.record; /* in progress */
+    world_finished(w, 10, EMP_MESSAGE_COMPLETED, 1, 1, 0, 50);
+    world_quiet(w);
+    struct emp_job_spec s = world_spec("simulation");
+    struct emp_event e = {.kind = EMP_EVENT_RETRY, .request = 1};
+    e.retry.record = &seen;
+    e.retry.spec = &s;
+    world_step(w, &e);
+    world_expect(w, "refused, conflict\n");
+}
+
+/* Two models that are there or on their way, each for another job, do not fit together. */
+static void models_on_their_way_take_room_too(void **state)
+{
+    struct world *w = *state;
+    struct emp_machine_facts f = world_facts("m1", "fast-lane", 4);
+    f.disk_budget_bytes = f.disk_free_bytes = 10LL << 30;
+    struct emp_str names[] = {{"one", 3}, {"two", 3}};
+    world_model(w, "one", 6LL << 30, "");
+    world_model(w, "two", 6LL << 30, "");
+    world_hello(w, 10, &f, NULL, 0, NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        struct emp_job_spec s = world_spec("simulation");
+        s.wait = true;
+        s.models = i < 2 ? &names[i] : names;
+        s.model_count = i < 2 ? 1 : 2;
+        world_submit(w, &s);
+    }
+    world_expect(w, "link 10: welcome to fast-lane\n"
+                    "link 10: assign 1/1\n"
+                    "link 10: assign 2/1\n");
+}
+
+static void who_has_fewer_slots_than_we_think_greets_again(void **state)
+{
+    struct world *w = *state;
+    join(w, 10, "m1", "fast-lane", 1);
+    submit(w, "simulation");
+    world_quiet(w);
+    world_finished(w, 10, EMP_MESSAGE_RETURNED, 1, 1, EMP_E_AGAIN, 0);
+    world_expect(w, "job 1 requeued: again\n"
+                    "link 10: ack 1/1\n"
+                    "link 10: closed, its leases are not those we know of: greet again\n");
+    join(w, 11, "m1", "fast-lane", 1);
+    world_expect(w, "link 11: welcome to fast-lane\n"
+                    "link 11: assign 1/2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +561,11 @@ int main(void)
         STORY(what_nothing_can_run_is_refused),
         STORY(a_repeated_key_is_the_first_job_again),
         STORY(impatience_overtakes_priority),
+        STORY(among_the_late_the_oldest_has_every_other_turn),
+        STORY(patience_does_not_look_at_the_wall),
+        STORY(a_retry_of_what_ended_meanwhile_is_refused),
+        STORY(models_on_their_way_take_room_too),
+        STORY(who_has_fewer_slots_than_we_think_greets_again),
         STORY(higher_priority_first_then_arrival),
         STORY(a_flood_does_not_delay_others),
         STORY(a_machine_that_fails_good_jobs_is_quarantined),

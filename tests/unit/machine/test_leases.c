@@ -305,6 +305,26 @@ static void leaving_stops_what_runs_and_hands_everything_back(void **state)
     story_end(&s);
 }
 
+/* The run that would not stop may still read the old content of a model that was replaced. */
+static void leaving_deletes_nothing(void **state)
+{
+    (void)state;
+    struct story s = with(2, 1000);
+    story_begin(&s);
+    story_found(&s, "sdxl", 100, 0);
+    story_link(&s, true);
+    story_assign(&s, 1, 1, "sdxl:100", 0);
+    story_expect(&s, "run 1.1 simulation\n");
+    story_assign(&s, 2, 1, "sdxl:200", 0); /* waits until the old one is used no more */
+    story_shutdown(&s, false);
+    story_pass(&s, 3000);
+    story_expect(&s, "send returned 1.1 unavailable: this agent is leaving; the job was stopped "
+                     "and handed back\n"
+                     "send goodbye leaving: SIGTERM\n"
+                     "exit 0: SIGTERM\n");
+    story_end(&s);
+}
+
 static void leaving_has_a_bound(void **state)
 {
     (void)state;
@@ -422,6 +442,7 @@ int main(void)
         cmocka_unit_test(refused_for_good_it_exits_with_the_reason),
         cmocka_unit_test(refused_for_now_it_comes_again),
         cmocka_unit_test(leaving_stops_what_runs_and_hands_everything_back),
+        cmocka_unit_test(leaving_deletes_nothing),
         cmocka_unit_test(leaving_has_a_bound),
         cmocka_unit_test(a_second_signal_exits_at_once),
         cmocka_unit_test(draining_finishes_first_and_takes_nothing_new),
