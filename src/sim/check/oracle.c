@@ -151,6 +151,12 @@ bool emp_sim_oracle_waits(const struct emp_sim_oracle *o, const struct emp_sim_o
     return j->live.exists && j->live.state == EMP_JOB_PENDING && j->due_at <= o->now.mono;
 }
 
+void emp_sim_oracle_arrived(const struct emp_sim_oracle *o, struct emp_sim_oracle_job *j)
+{
+    int64_t ago = o->now.wall - j->live.submitted_at;
+    j->arrived_at = o->now.mono - (ago > 0 ? ago : 0);
+}
+
 /* ---- the end ---- */
 
 static bool could_run(const struct emp_sim_oracle *o, uint32_t kind)

@@ -47,6 +47,7 @@ struct emp_sim_job_facts {
 
 struct emp_sim_oracle_job {
     struct emp_sim_job_facts live, durable;
+    emp_mono_ms arrived_at;  /* on the broker's clock; restored: before its start */
     emp_mono_ms due_at;      /* pending: may start from then on (broker's clock) */
     emp_mono_ms started_at;  /* in progress: since when, as the broker was told */
     bool restored;           /* its start was before the broker's: only bounds are known */
@@ -66,8 +67,8 @@ struct emp_sim_oracle_machine {
     emp_mono_ms heard_at, lose_at; /* lose_at: away, its leases end by then; EMP_NEVER none */
     bool leaving, drained, drained_durably;
     uint32_t leases;
-    uint32_t copies;   /* bits of models that it said it has or fetches, or was told to */
-    uint32_t failures; /* attempts that may be held against it, since it greeted with a new boot */
+    uint32_t copies;        /* bits of models that it said it has or fetches, or was told to */
+    uint32_t failures;      /* attempts that may be held against it */
     emp_mono_ms trouble_at; /* its link, process or clock was last disturbed (world's clock) */
 };
 
@@ -84,7 +85,7 @@ struct emp_sim_oracle_run {
 struct emp_sim_oracle_attempt {
     uint32_t machine;
     bool sent, ran, completed, lied;
-    uint32_t versions[4]; /* of its models' content, as assigned */
+    uint32_t versions[EMP_SIM_MODELS_MAX + 1]; /* of its models' content, as assigned */
 };
 
 struct emp_sim_oracle {
@@ -137,6 +138,8 @@ bool emp_sim_oracle_meets(const struct emp_sim_oracle *o, uint32_t kind, uint32_
 bool emp_sim_oracle_can_hold(const struct emp_sim_oracle *o, uint32_t kind, uint32_t machine);
 bool emp_sim_oracle_waits(const struct emp_sim_oracle *o, const struct emp_sim_oracle_job *j);
 bool emp_sim_oracle_was_lie(struct emp_sim_oracle *o, emp_job_num job, uint32_t attempt);
+/* When it arrived, on the broker's clock, as far as its record tells. */
+void emp_sim_oracle_arrived(const struct emp_sim_oracle *o, struct emp_sim_oracle_job *j);
 void emp_sim_oracle_wrong(struct emp_sim_oracle *o, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

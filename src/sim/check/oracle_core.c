@@ -273,7 +273,7 @@ static void job_new(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
                                          .tag = r->order_tag,
                                          .priority = r->order_priority,
                                          .submitted_at = r->submitted_at};
-    j->due_at = o->now.mono;
+    j->due_at = j->arrived_at = o->now.mono;
     o->pending++;
 }
 
@@ -288,6 +288,7 @@ static void job_retried(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
     j->live.by_hand++;
     j->ends = 0;
     j->due_at = o->now.mono;
+    emp_sim_oracle_arrived(o, j);
     o->pending++;
 }
 
@@ -433,8 +434,6 @@ static void on_welcome(struct emp_sim_oracle *o, emp_link link)
         struct emp_sim_oracle_machine *m = &o->machines[i];
         if (h == NULL)
             continue;
-        if (is_new_boot(m, h))
-            m->failures = 0;
         m->known = true;
         m->link = link;
         m->leaving = h->draining;

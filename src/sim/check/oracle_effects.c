@@ -97,8 +97,9 @@ static void on_assign(struct emp_sim_oracle *o, const struct emp_message_assign 
         return;
     t->sent = true;
     t->machine = to;
-    for (uint32_t i = 0; i < a->model_count && i < 4; i++)
-        t->versions[i] = emp_sim_sha_version(a->models[i].sha256);
+    for (uint32_t i = 0; i < a->model_count; i++)
+        t->versions[emp_sim_model_find(&o->scene->system, a->models[i].name)] =
+            emp_sim_sha_version(a->models[i].sha256);
 }
 
 static void on_ack(struct emp_sim_oracle *o, const struct emp_message_lease *l)
@@ -182,6 +183,21 @@ static void restored(struct emp_sim_oracle *o, emp_job_num num, struct emp_sim_o
     j->due_at = o->now.mono + (delay < 0 ? 0 : delay > most ? most : delay);
     j->started_at = o->now.mono;
     j->restored = true;
+    emp_sim_oracle_arrived(o, j);
+}
+
+/* Whatever the wall clock did, an earlier job has waited at least as long as a later one. */
+static void order_arrivals(struct emp_sim_oracle *o)
+{
+    emp_mono_ms earliest = o->now.mono;
+    for (emp_job_num num = o->last; num >= 1; num--) {
+        struct emp_sim_oracle_job *j = emp_sim_oracle_job(o, num);
+        if (!j->live.exists || emp_job_state_terminal(j->live.state))
+            continue;
+        if (j->arrived_at > earliest)
+            j->arrived_at = earliest;
+        earliest = j->arrived_at;
+    }
 }
 
 void emp_sim_oracle_broker_up(void *ctx)
@@ -194,6 +210,7 @@ void emp_sim_oracle_broker_up(void *ctx)
     for (emp_job_num num = 1; num <= o->last; num++)
         if (emp_sim_oracle_job(o, num)->live.exists)
             restored(o, num, emp_sim_oracle_job(o, num));
+    order_arrivals(o);
     emp_core_stats(o->scene->system.broker->core, &stats);
     if (stats.pending != o->pending)
         emp_sim_oracle_wrong(o, "%llu jobs were pending, after the restart %llu are",

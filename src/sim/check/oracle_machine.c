@@ -37,10 +37,10 @@ static void check_models(struct emp_sim_oracle *o, struct emp_sim_agent *a,
         if (f->state != EMP_SIM_FILE_WHOLE || f->deleting)
             emp_sim_oracle_wrong(o, "m%u runs %llu.%u without model %u whole on its disk", a->index,
                                  (unsigned long long)r->job, r->attempt, k->models[i]);
-        else if (f->version < t->versions[i])
+        else if (f->version < t->versions[k->models[i]])
             emp_sim_oracle_wrong(o, "m%u runs %llu.%u on version %u of model %u, not %u", a->index,
                                  (unsigned long long)r->job, r->attempt, f->version, k->models[i],
-                                 t->versions[i]);
+                                 t->versions[k->models[i]]);
     }
 }
 

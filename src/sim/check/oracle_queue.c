@@ -64,10 +64,10 @@ static bool goes_before(const struct emp_sim_oracle *o, emp_job_num a,
     return ra != rb ? ra < rb : a < b;
 }
 
-static bool overdue(const struct emp_sim_oracle *o, const struct emp_sim_job_facts *f)
+static bool overdue(const struct emp_sim_oracle *o, const struct emp_sim_oracle_job *j)
 {
-    enum emp_tier tier = o->scene->plan.kinds[f->kind].spec.tier;
-    return o->now.wall - f->submitted_at >= o->scene->plan.core.fairness.patience_ms[tier];
+    enum emp_tier tier = o->scene->plan.kinds[j->live.kind].spec.tier;
+    return o->now.mono - j->arrived_at >= o->scene->plan.core.fairness.patience_ms[tier];
 }
 
 /* Is it in quarantine, and has it deserved it? */
@@ -108,12 +108,18 @@ static uint32_t waiting_of_kind(struct emp_sim_oracle *o, uint32_t kind)
     return n;
 }
 
+static bool is_older(struct emp_sim_oracle *o, emp_job_num x, emp_job_num y)
+{
+    emp_mono_ms a = emp_sim_oracle_job(o, x)->arrived_at, b = emp_sim_oracle_job(o, y)->arrived_at;
+    return a != b ? a < b : x < y;
+}
+
 static uint32_t older_overdue(struct emp_sim_oracle *o, emp_job_num than)
 {
     uint32_t n = 0;
-    for (emp_job_num num = 1; num < than; num++) {
+    for (emp_job_num num = 1; num <= o->last; num++) {
         const struct emp_sim_oracle_job *j = emp_sim_oracle_job(o, num);
-        n += emp_sim_oracle_waits(o, j) && overdue(o, &j->live);
+        n += emp_sim_oracle_waits(o, j) && overdue(o, j) && is_older(o, num, than);
     }
     return n;
 }
@@ -123,7 +129,7 @@ static void check_order(struct emp_sim_oracle *o, emp_job_num x, emp_job_num y, 
 {
     const struct emp_sim_oracle_job *jx = emp_sim_oracle_job(o, x);
     struct emp_sim_oracle_job *jy = emp_sim_oracle_job(o, y);
-    bool late = overdue(o, &jx->live);
+    bool late = overdue(o, jx);
     if (!judged(o, jy->live.kind, machine) || !fits(o, jy->live.kind, machine) ||
         better_promised(o, jy->live.kind))
         return;
@@ -132,9 +138,9 @@ static void check_order(struct emp_sim_oracle *o, emp_job_num x, emp_job_num y, 
         emp_sim_oracle_wrong(o, "job %llu (rank %lld) is given m%u before job %llu (rank %lld)",
                              (unsigned long long)x, (long long)rank_of(o, &jx->live), machine,
                              (unsigned long long)y, (long long)rank_of(o, &jy->live));
-    if (!overdue(o, &jy->live))
+    if (!overdue(o, jy))
         return;
-    if (late && x < y) { /* the older first; every other turn may be of rank */
+    if (late && is_older(o, x, y)) { /* the older first; every other turn may be of rank */
         jy->passed_over -= jy->passed_over > 0;
         return;
     }

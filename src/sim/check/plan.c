@@ -2,8 +2,9 @@
 
 #include <math.h>
 
-#define GB INT64_C(1000000000)
-#define MB INT64_C(1000000)
+#define GB           INT64_C(1000000000)
+#define MB           INT64_C(1000000)
+#define SLOWEST_LOAD (200 * MB) /* bytes a second into GPU memory */
 
 struct draw {
     struct emp_sim_plan *p;
@@ -106,7 +107,7 @@ static void make_machine(struct draw *d, uint32_t index)
     s->brain.room_wait_ms = one_in(d, 3) ? 3000 : 0;
     s->brain.stop_wait_ms = one_in(d, 3) ? 2000 : 0;
     s->brain.drain_ms = one_in(d, 2) ? 20000 : 0;
-    m->load_bytes_per_s = between(d, 200, 2000) * MB;
+    m->load_bytes_per_s = between(d, SLOWEST_LOAD, 2000 * MB);
     m->fails = one_in(d, 6) ? (uint32_t)between(d, 3000, 10000) : 0;
     int64_t room = s->facts.disk_budget_bytes;
     for (uint32_t i = 1; i <= d->p->model_count; i++) {
@@ -192,11 +193,12 @@ static void make_kind(struct draw *d, uint32_t index)
     ask_models(d, k);
     ask_hardware(d, k);
     ask_place(d, k);
-    k->run_ms_min = one_in(d, 5) ? between(d, 60000, 200000) : between(d, 20, 15000);
+    k->run_ms_min = one_in(d, 5) ? between(d, 20000, 60000) : between(d, 20, 15000);
     k->run_ms_max = k->run_ms_min * between(d, 1, 3);
     if (one_in(d, 3))
         s->estimated_duration_ms = k->run_ms_min;
-    s->timeout_ms = one_in(d, 2) ? 0 : k->run_ms_max * 2 + 2000;
+    int64_t load_ms = k->models_bytes / (SLOWEST_LOAD / 1000); /* counts as part of the run */
+    s->timeout_ms = one_in(d, 2) ? 0 : k->run_ms_max * 2 + load_ms + 2000;
     if (fails)
         k->fails = (uint32_t)between(d, 500, 6000);
     k->rejects = one_in(d, 6) ? 1000 : 0;

@@ -40,7 +40,8 @@ struct emp_sim_scene {
     struct emp_sim_timer restart[EMP_SIM_MACHINES_MAX], heal[EMP_SIM_MACHINES_MAX], broker_back;
     bool drained[EMP_SIM_MACHINES_MAX];
     struct emp_sim_timer calm_down, poll;
-    emp_mono_ms give_up_at;
+    emp_mono_ms give_up_at; /* unless another job ends before */
+    uint64_t ended;
 };
 
 /* behave.c: how jobs, fetches and deletions go. */
