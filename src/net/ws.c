@@ -5,6 +5,9 @@
  * last turn stopped at its limit, and ends what was aborted; so no callback comes from inside a
  * function called by the owner.
  *
+ * What may wait for the peer is counted with what each frame costs, and answers to the peer's pings
+ * count too: else empty frames would be free.
+ *
  * The end has three ways. In order: both sides have sent a close frame. By violation or by us
  * alone: our close frame is out, then we read and drop until the peer closes, for a reset in place
  * of that would eat the frame. Broken: at once. A timer bounds the first two. */
@@ -30,6 +33,7 @@ enum {
     IDLE_MS_DEFAULT = 8000,
     OUT_BYTES = 64 * 1024, /* gathered before a write; frames beyond wait in wslay */
     MASK_BYTES = 1024,
+    FRAME_COST = 128, /* what wslay keeps of a queued frame beside its bytes, about */
     HANDLES = 3,
 };
 
@@ -55,6 +59,7 @@ struct emp_ws {
     uint64_t close_by_ms;  /* 0: nothing has begun to close */
     int close_after;       /* the code to close with once all that is queued is out; 0: none */
     bool broken;           /* no byte can pass any more */
+    bool input_over;       /* none will come, or none is wanted */
     bool lingering;        /* our close is out: what comes is dropped */
     bool dead;             /* on_close is due in this or the next turn */
     bool ended;            /* on_close was called */
@@ -184,6 +189,7 @@ static ssize_t wslay_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len,
     ssize_t n = ws->dead ? -2 : read_some(ws, buf, len);
     if (n > 0)
         return n;
+    ws->input_over |= n == -2;
     wslay_event_set_error(ctx, n == -1 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
 }
@@ -226,12 +232,13 @@ static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_
                        void *arg)
 {
     struct emp_ws *ws = arg;
+    (void)ctx;
     if (m->opcode == WSLAY_CONNECTION_CLOSE && m->msg_length >= 2)
         keep_reason(ws, m->msg + 2, m->msg_length - 2);
     if (m->opcode == WSLAY_BINARY_FRAME)
         emp_ws_close(ws, EMP_WS_UNSUPPORTED, "text messages only");
-    if (m->opcode != WSLAY_TEXT_FRAME || ws->dead || wslay_event_get_close_sent(ctx))
-        return;
+    if (m->opcode != WSLAY_TEXT_FRAME || ws->dead || ws->close_by_ms)
+        return; // the owner that has closed hears no more
     ws->received++;
     ws->o.on_message(ws->o.ctx, ws, (const char *)m->msg, m->msg_length);
 }
@@ -341,14 +348,37 @@ static void settle(struct emp_ws *ws)
         set_poll(ws);
 }
 
+/* wslay answers what breaks the rules of messages with a code, of its own accord. Of what breaks
+ * those of frames it only says that it failed, with an empty close frame queued. */
+static void read_frames(struct emp_ws *ws)
+{
+    int r = wslay_event_recv(ws->wslay);
+    if (r == WSLAY_ERR_NOMEM) {
+        die(ws, EMP_WS_INTERNAL, "no memory");
+    } else if (r != 0 && ws->input_over) {
+        ws->dead = true;
+    } else if (r != 0) {
+        static const char why[] = "a frame that breaks the protocol";
+        ws->code = EMP_WS_PROTOCOL;
+        keep_reason(ws, why, sizeof why - 1);
+    }
+}
+
+static size_t backlog(const struct emp_ws *ws)
+{
+    return emp_ws_waiting_bytes(ws) + FRAME_COST * wslay_event_get_queued_msg_count(ws->wslay);
+}
+
 static void take_turn(struct emp_ws *ws)
 {
     ws->turn_bytes = 0;
     if (ws->lingering)
         drop_input(ws);
-    else if (!ws->dead && wslay_event_want_read(ws->wslay) && wslay_event_recv(ws->wslay) != 0)
-        ws->dead = true;
+    else if (!ws->dead && wslay_event_want_read(ws->wslay))
+        read_frames(ws);
     flush(ws);
+    if (backlog(ws) > ws->o.send_bytes_max)
+        die(ws, EMP_WS_TRY_LATER, "the peer does not take what answers its pings");
     settle(ws);
 }
 
@@ -375,6 +405,15 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Not before what waits in the socket has been read: it may be the loop that is late. */
+static bool is_silent(struct emp_ws *ws, uint64_t now)
+{
+    if (ws->last_byte_ms + (uint64_t)ws->o.idle_ms > now)
+        return false;
+    take_turn(ws);
+    return ws->last_byte_ms + (uint64_t)ws->o.idle_ms <= now;
+}
+
 /* Silence: a ping, then the end. */
 static void on_timer(uv_timer_t *timer)
 {
@@ -385,11 +424,14 @@ static void on_timer(uv_timer_t *timer)
         return;
     }
     if (ws->o.idle_ms != EMP_NEVER) {
-        next = ws->last_byte_ms + (uint64_t)ws->o.idle_ms;
-        if (next <= now) {
+        bool silent = is_silent(ws, now);
+        if (ws->ended || ws->close_by_ms)
+            return; // what was read has settled it
+        if (silent) {
             die(ws, EMP_WS_ABNORMAL, "the peer is silent");
             return;
         }
+        next = ws->last_byte_ms + (uint64_t)ws->o.idle_ms;
     }
     if (ws->o.ping_ms != EMP_NEVER) {
         uint64_t due = (ws->pinged_ms ? ws->pinged_ms : ws->last_byte_ms) + (uint64_t)ws->o.ping_ms;
@@ -529,7 +571,7 @@ static int queue(struct emp_ws *ws, const void *data, size_t len)
     struct wslay_event_msg m = {.opcode = WSLAY_TEXT_FRAME, .msg = data, .msg_length = len};
     if (!emp_ws_is_open(ws))
         return EMP_E_NET;
-    if (emp_ws_waiting_bytes(ws) + len > ws->o.send_bytes_max) {
+    if (backlog(ws) + len > ws->o.send_bytes_max) {
         die(ws, EMP_WS_TRY_LATER, "the peer does not take what is sent");
         return EMP_E_LIMIT;
     }

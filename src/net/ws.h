@@ -47,12 +47,12 @@ struct emp_ws;
 /* Copied. 0: the default named. */
 struct emp_ws_options {
     size_t message_bytes_max; /* of one received message; 0: 16 MiB */
-    size_t send_bytes_max;    /* that may wait for the peer; 0: 64 MiB */
+    size_t send_bytes_max;    /* that may wait for the peer, with 128 for each frame; 0: 64 MiB */
     int64_t
         ping_ms; /* a ping after so long without a byte from the peer; 0: 2 s; EMP_NEVER: none */
     int64_t idle_ms; /* the end (1006) after so long without; 0: 8 s; EMP_NEVER: none */
     void *ctx;
-    /* Borrowed for the call, not NUL-terminated. May send, close, abort. */
+    /* Borrowed for the call, not NUL-terminated. May send, close, abort; is not called after. */
     void (*on_message)(void *ctx, struct emp_ws *ws, const char *data, size_t len);
     /* `code` as in enum emp_ws_code: the peer's if it closed first, else ours. `reason`
      * (NUL-terminated, sanitised) is for the log. */
