@@ -326,6 +326,7 @@ static void test_a_reader_that_leaves_before_the_state_is_known(void **state)
     let_read(EMP_JOB_PENDING, 0);
     assert_told(0, "");
     assert_int_equal(at.b->events.loads, 0);
+    emp_events_release(at.b);
     assert_int_equal(emp_events_init(at.b), 0); // for tear_down
 }
 
