@@ -239,14 +239,18 @@ struct put {
     char *text; /* models point into it */
     struct emp_model *models;
     uint32_t count;
-    bool list;            /* {"models":[…]} */
-    struct emp_error err; /* the first refusal; those before it are in the catalogue */
+    bool list; /* {"models":[…]} */
+    struct emp_error err;
 };
 
+/* All or none: nothing is given to the core before everything is known to be taken. */
 static void put_run(struct emp_broker *b, struct emp_op *op)
 {
     struct put *p = (struct put *)op;
 
+    for (uint32_t i = 0; i < p->count; i++)
+        if (emp_core_model_check(b->core, &p->models[i], &p->err) < 0)
+            return;
     for (uint32_t i = 0; i < p->count && p->err.code == 0; i++)
         emp_loop_step(b, &(struct emp_event){.kind = EMP_EVENT_MODEL,
                                              .request = emp_op_request(op),

@@ -51,8 +51,11 @@ static void emp_loop_gather(struct emp_broker *b, size_t from)
             emp_batch_change(batch, &a->change);
         } else if (a->kind == EMP_ACTION_REPLY) {
             struct emp_op *op = (struct emp_op *)(uintptr_t)a->reply.request;
-            if (op) /* nobody asked: the configuration's catalogue */
+            if (op)
                 op->type->reply(op, &a->reply.reply);
+            else if (a->reply.reply.code < 0)
+                emp_log_warn("a model of the configuration is left out: %s",
+                             a->reply.reply.error.text);
         } else if (failing && a->kind == EMP_ACTION_NOTIFY &&
                    a->notice.kind == EMP_NOTICE_PROGRESS &&
                    batch->effects >= EMP_LOOP_FAILING_EFFECTS) {

@@ -36,7 +36,8 @@ static void init_tables(struct emp_core *c)
     emp_slab_init(&c->estimates, a, sizeof(struct estimate_entry));
     struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
                               &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
-                              &c->recent_key_index, &c->finished_index,  &c->flow_by_key};
+                              &c->recent_key_index, &c->finished_index,  &c->flow_by_key,
+                              &c->model_by_path};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         emp_map_init(maps[i], a);
     emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));
@@ -109,6 +110,10 @@ void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
 {
     struct model_entry *e = emp_core_model_entry(c, emp_intern(&c->names, model->name));
     struct emp_arena old = e->arena;
+    if (e->catalogued)
+        emp_map_del(&c->model_by_path, emp_intern(&c->names, e->model.path));
+    if (model->path.len)
+        emp_map_put(&c->model_by_path, emp_intern(&c->names, model->path), e->name);
     emp_arena_init(&e->arena, 512);
     emp_model_copy(&e->arena, model, &e->model);
     emp_arena_release(&old);
@@ -117,12 +122,26 @@ void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
     c->dirty_all = true;
 }
 
+int emp_core_model_check(const struct emp_core *c, const struct emp_model *model,
+                         struct emp_error *err)
+{
+    uint32_t path = emp_intern_find(&c->names, model->path), holder;
+    if (c->model_count >= EMP_MODELS_MAX && !emp_core_model_find(c, model->name))
+        return emp_fail(err, EMP_E_QUEUE_FULL, "name", "the catalogue holds %d models already",
+                        EMP_MODELS_MAX);
+    if (path && emp_map_get(&c->model_by_path, path, &holder) &&
+        holder != emp_intern_find(&c->names, model->name))
+        return emp_fail(err, EMP_E_CONFLICT, "path",
+                        "path: \"%.*s\" is that of model \"%.*s\", so \"%.*s\" needs another",
+                        EMP_STR_FMT(model->path), EMP_STR_FMT(emp_core_name(c, holder)),
+                        EMP_STR_FMT(model->name));
+    return 0;
+}
+
 void emp_core_on_model(struct emp_core *c, const struct emp_event *e)
 {
-    if (c->model_count >= EMP_MODELS_MAX && !emp_core_model_find(c, e->model->name)) {
-        struct emp_error err;
-        emp_fail(&err, EMP_E_QUEUE_FULL, "name", "the catalogue holds %d models already",
-                 EMP_MODELS_MAX);
+    struct emp_error err;
+    if (emp_core_model_check(c, e->model, &err) < 0) {
         emp_core_reply_error(c, e->request, &err);
         return;
     }

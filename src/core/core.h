@@ -229,6 +229,10 @@ uint32_t emp_core_models(const struct emp_core *c, struct emp_arena *arena,
                          struct emp_core_model **ret);
 const struct emp_model *emp_core_model_find(const struct emp_core *c,
                                             struct emp_str name); /* NULL when unknown */
+/* May it join the catalogue, or replace the entry of its name? 0; EMP_E_CONFLICT: another has its
+ * path; EMP_E_QUEUE_FULL. MODEL asks the same. */
+int emp_core_model_check(const struct emp_core *c, const struct emp_model *model,
+                         struct emp_error *err);
 
 /* Counters since start, and gauges. */
 struct emp_core_stats {

@@ -204,7 +204,7 @@ struct emp_core {
     emp_job_num last_num;
     struct emp_slab jobs, decisions, progresses, classes, machines, estimates;
     struct emp_map job_by_num, class_by_hash, machine_by_name, machine_by_link, estimate_by_key,
-        workflow_by_name;
+        workflow_by_name, model_by_path; /* model_by_path: of the catalogue, path -> name */
     struct workflow_place *workflows;
     size_t workflow_count, workflow_cap;
 

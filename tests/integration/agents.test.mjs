@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { describe, it } from 'node:test';
-import { Socket, tick, until, within } from './lib.mjs';
-
-const limits = { timeout: 120_000 };
+import { limits, Socket, tick, until, within } from './lib.mjs';
 
 /* A way to the broker that can be cut: agents connect to it, the broker sees connections come and go. */
 async function wire(w, broker) {

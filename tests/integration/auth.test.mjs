@@ -1,10 +1,9 @@
 /* Keys: clients with EMP_API_KEY, agents with EMP_AGENT_TOKEN, where the broker has any; beyond loopback it wants both. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { raw, Socket, until, within } from './lib.mjs';
+import { limits, raw, Socket, until, within } from './lib.mjs';
 import { operations } from './openapi.mjs';
 
-const limits = { timeout: 60_000 };
 const keys = { EMP_API_KEYS: 'first-key,second-key', EMP_AGENT_TOKENS: 'agent-token' };
 
 describe('keys', { concurrency: 4 }, () => {

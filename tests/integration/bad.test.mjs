@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import test, { describe, it } from 'node:test';
-import { raw, socketTalk, Socket, tick, until, within } from './lib.mjs';
+import { limits, raw, Socket, socketTalk, tick, until, within } from './lib.mjs';
 
-const limits = { timeout: 120_000 };
 const S = { service_required: 'simulation' };
 const deep = (n) => `{"service_required":"simulation","payload":${'{"a":'.repeat(n)}1${'}'.repeat(n)}}`;
 const long = 'n'.repeat(257);
@@ -150,6 +149,13 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
             if (field) assert.equal(answer.body.field, field, `${what}: ${answer.text}`);
             named(answer, what);
             await untouched(what);
+        }
+    });
+    await t.test('a model in the place of another', async () => {
+        const path = 'sdxl-base.safetensors';
+        for (const body of [{ name: 'other', bytes: 5, path }, { models: [{ name: 'good', bytes: 5 }, { name: 'other', bytes: 5, path }] }]) {
+            refused(await broker.post('/api/models', body), 'a path that is taken', 409, 'conflict', 'path', /sdxl-base\.safetensors/);
+            await untouched('a path that is taken');
         }
     });
     await t.test('paths, methods, ids', async () => {

@@ -4,9 +4,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { emp, root, within } from './lib.mjs';
+import { emp, limits, root, within } from './lib.mjs';
 
-const limits = { timeout: 120_000 };
 const unknown = '00000000-0000-4000-8000-000000000000';
 
 async function live(w, options = {}) {

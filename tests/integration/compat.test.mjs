@@ -1,9 +1,7 @@
 /* Clients of the older system keep working: its shapes, fields and statuses; and each line of docs/compatibility.md, on both sides. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { until, within } from './lib.mjs';
-
-const limits = { timeout: 60_000 };
+import { limits, until, within } from './lib.mjs';
 
 describe('compatibility', { concurrency: 4 }, () => {
     it('the three calls that existing clients make', limits, within(async (w) => {

@@ -2,7 +2,7 @@
  * acknowledged is there, in exactly one terminal state; none completed twice; attempts are numbered without gaps. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { random, tick, until, within } from './lib.mjs';
+import { limits, random, tick, until, within } from './lib.mjs';
 
 const JOBS = Number(process.env.EMP_TEST_CRASH_JOBS ?? 400);
 const SECONDS = 12; // of mayhem
@@ -49,7 +49,7 @@ async function everyJob(broker, status) {
     }
 }
 
-test('no acknowledged job is lost and none completes twice, whatever is killed', { timeout: 300_000 }, within(async (w, t) => {
+test('no acknowledged job is lost and none completes twice, whatever is killed', { timeout: 3 * limits.timeout }, within(async (w, t) => {
     const seed = Number(process.env.EMP_TEST_SEED ?? 20261124);
     t.diagnostic(`EMP_TEST_SEED=${seed}`);
     const rand = random(seed);

@@ -1,9 +1,7 @@
 /* GET /api/jobs/:id/events: the present state first, then every change, in order, each once, and the end. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { sse, until, within } from './lib.mjs';
-
-const limits = { timeout: 60_000 };
+import { limits, sse, until, within } from './lib.mjs';
 
 async function collect(broker, id, onEvent = () => {}) {
     const all = [];

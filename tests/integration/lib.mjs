@@ -19,6 +19,8 @@ if (!existsSync(emp)) throw new Error(`${emp} is not there: build it first (./de
 
 const slow = Number(process.env.EMP_TEST_SLOW ?? 1); // factor for sanitised builds
 const WAIT_MS = 30_000 * slow;
+/* For tests: longer than any single wait, so that a failing one says what it waited for. */
+export const limits = { timeout: 4 * WAIT_MS };
 
 /* ---------------------------------------------------------------- conditions */
 

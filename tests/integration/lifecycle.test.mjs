@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { processLives, until, within } from './lib.mjs';
+import { limits, processLives, until, within } from './lib.mjs';
 
-const limits = { timeout: 120_000 };
 const quick = { retry: { base: '50ms', max: '200ms' } };
 
 /* A command service that leaves its pid, and a child's, in `dir`, one line per run, and sleeps. */

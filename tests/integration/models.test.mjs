@@ -5,9 +5,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { Origin, smallDisk, tick, until, within } from './lib.mjs';
+import { limits, Origin, smallDisk, tick, until, within } from './lib.mjs';
 
-const limits = { timeout: 120_000 };
 const MB = 1_000_000;
 const quick = { retry: { base: '50ms', max: '200ms' } };
 const stall = { agent: { models: { stall: '500ms' } } };

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { raw, root, sse, within } from './lib.mjs';
+import { limits, raw, root, sse, within } from './lib.mjs';
 import { document, faults, operationOf, operations, resolve, schema, seen } from './openapi.mjs';
 import { readYaml } from './yaml.mjs';
 
@@ -84,8 +84,8 @@ test('the checker finds what is wrong, and the reader refuses what it does not k
 /* What one walk can hardly provoke: a full disk, a damaged file; those have tests of their own. */
 const ELSEWHERE = new Set(['ready 503', 'agentLink 101', 'agentLink 400']);
 
-test('one walk through everything: each operation answers as described', { timeout: 120_000 }, within(async (w) => {
-    const broker = await w.broker({ config: { http: { body_max: '64kb', batch_max: '64kb' } } });
+test('one walk through everything: each operation answers as described', limits, within(async (w) => {
+    const broker = await w.broker({ config: { http: { body_max: '64kb', batch_max: '64kb', artifact_max: '10kb' } } });
     const agent = await w.agent(broker, { slots: 2 }).start();
     const unknown = '00000000-0000-4000-8000-000000000000';
     const expect = async (status, method, target, body, headers) => {
@@ -138,7 +138,10 @@ test('one walk through everything: each operation answers as described', { timeo
     await expect(409, 'POST', `/api/jobs/${done}/retry`);
 
     const [output] = (await broker.job(done)).outputs;
-    await expect(200, 'GET', output.url);
+    const { headers } = await expect(200, 'GET', output.url);
+    await expect(206, 'GET', output.url, undefined, { range: 'bytes=50-' });
+    await expect(416, 'GET', output.url, undefined, { range: 'bytes=100-' });
+    await expect(304, 'GET', output.url, undefined, { 'if-none-match': headers.etag });
     await expect(404, 'GET', `/api/artifacts/${done}/other.bin`);
     await expect(404, 'GET', `/api/artifacts/${unknown}/output.bin`);
     await expect(400, 'GET', `/api/artifacts/${done}/..%2fx`);
@@ -149,6 +152,7 @@ test('one walk through everything: each operation answers as described', { timeo
     await expect(404, 'PUT', `/api/artifacts/${unknown}/1/file.txt`, 'text');
     await expect(409, 'PUT', `/api/artifacts/${long}/7/file.txt`, 'text');
     await expect(400, 'PUT', `/api/artifacts/${long}/1/..%2ffile.txt`, 'text');
+    await expect(413, 'PUT', `/api/artifacts/${long}/1/large`, 'x'.repeat(10_001));
 
     await expect(200, 'GET', '/api/machines');
     await expect(200, 'GET', `/api/machines/${agent.id}`);
@@ -158,6 +162,8 @@ test('one walk through everything: each operation answers as described', { timeo
     await expect(201, 'POST', '/api/models', { name: 'm', bytes: 5, urls: ['http://127.0.0.1:1/m'], kind: 'lora', category: 'art', owner: 'c', pinned: true });
     await expect(201, 'POST', '/api/models', { models: [{ name: 'n1', bytes: 5 }, { name: 'n2', bytes: 6 }] });
     await expect(400, 'POST', '/api/models', { name: 'm' });
+    await expect(409, 'POST', '/api/models', { name: 'other', bytes: 5, path: 'm' });
+    await expect(413, 'POST', '/api/models', { name: 'm', bytes: 5, kind: 'x'.repeat(70_000) });
     await expect(200, 'GET', '/api/models');
     await expect(200, 'GET', '/api/pools');
     await expect(200, 'POST', `/api/machines/${agent.id}/drain`, { drain: true });

@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { tick, until, within } from './lib.mjs';
-
-const limits = { timeout: 120_000 };
+import { limits, tick, until, within } from './lib.mjs';
 
 /* A command service that writes a line when it begins and one when it ends. */
 const marked = (dir, seconds) => ({ agent: { services: { marked: { argv: ['/bin/sh', '-c', `echo "begin $EMP_JOB_ID $EMP_ATTEMPT" >> ${dir}/marks; sleep ${seconds}; echo "end $EMP_JOB_ID $EMP_ATTEMPT" >> ${dir}/marks`] } } } });

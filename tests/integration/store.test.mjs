@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import test from 'node:test';
-import { smallDisk, until, within } from './lib.mjs';
-
-const limits = { timeout: 180_000 };
+import { limits, smallDisk, until, within } from './lib.mjs';
 
 /* Fills what is left, to the last byte. */
 function fill(file) {

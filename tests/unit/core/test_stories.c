@@ -248,6 +248,29 @@ static void a_job_goes_where_its_model_is(void **state)
     assert_false(in_use(w));
 }
 
+static int put(struct world *w, const char *name, const char *path)
+{
+    struct emp_model m = {.name = emp_str_z(name), .path = emp_str_z(path), .bytes = 5};
+    struct emp_event e = {.kind = EMP_EVENT_MODEL, .request = 1};
+    e.model = &m;
+    world_step(w, &e);
+    return w->reply.code;
+}
+
+static void two_models_never_share_a_file(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(put(w, "a", "x"), 0);
+    assert_int_equal(put(w, "b", "x"), EMP_E_CONFLICT);
+    assert_non_null(strstr(w->reply.error.text, "\"a\""));
+    assert_null(emp_core_model_find(w->core, EMP_STR("b")));
+    assert_int_equal(put(w, "a", "x"), 0); /* the same again */
+    assert_int_equal(put(w, "a", "y"), 0); /* it moves */
+    world_restart(w);
+    assert_int_equal(put(w, "c", "y"), EMP_E_CONFLICT);
+    assert_int_equal(put(w, "b", "x"), 0);
+}
+
 static void a_cancelled_run_frees_its_lease_at_once(void **state)
 {
     struct world *w = *state;
@@ -554,6 +577,7 @@ int main(void)
         STORY(a_short_job_does_not_stand_behind_a_video),
         STORY(a_job_waits_for_the_warm_machine_when_that_is_sooner),
         STORY(a_job_goes_where_its_model_is),
+        STORY(two_models_never_share_a_file),
         STORY(a_cancelled_run_frees_its_lease_at_once),
         STORY(a_poison_job_ends_and_machines_are_not_blamed),
         STORY(a_job_that_may_not_be_retried_fails_at_once),
