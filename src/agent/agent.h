@@ -17,26 +17,27 @@
 
 /* What of a finished command becomes the job's `result`. */
 enum emp_command_result {
-    EMP_COMMAND_RESULT_STDOUT, /* standard output without progress lines: as JSON when it is JSON,
-                                  else {"stdout": text} */
-    EMP_COMMAND_RESULT_FILE,   /* the JSON in the file "result.json" of its scratch directory; it is
-                                  not uploaded as an output */
-    EMP_COMMAND_RESULT_NONE,   /* null */
+    /* Standard output without progress lines: as JSON when it is JSON, else {"stdout": text}. */
+    EMP_COMMAND_RESULT_STDOUT,
+    /* The JSON in the file "result.json" of its scratch directory, which is no output. */
+    EMP_COMMAND_RESULT_FILE,
+    EMP_COMMAND_RESULT_NONE, /* null */
 };
 
 /* A service of the `command` connector: connectors/command.h says what a template may hold. 0 or
  * empty is the default named. */
 struct emp_command_service {
     struct emp_str name; /* what jobs say in service_required */
-    const struct emp_str
-        *argv; /* template; never given to a shell. argv[0] has no placeholder; found by PATH */
+    /* Template; never given to a shell. argv[0] has no placeholder, and is found by PATH. */
+    const struct emp_str *argv;
     const struct emp_str *env; /* "NAME=value", added to PATH, HOME, LANG, TMPDIR */
     uint32_t argv_count, env_count;
     int64_t timeout_ms; /* of one run; 0: the job's own limit alone. The shorter of both counts */
     int64_t output_bytes_max; /* all output files and stdout of a run; 0: 1 GB */
     int64_t memory_bytes_max; /* address space of each process; 0: no limit */
-    struct emp_str progress;  /* lines of stdout that begin so and go on with a number (0…100) are
-                                 progress; empty: "progress" */
+    /* Lines of stdout that begin so and go on with a number (0…100) are progress; empty:
+     * "progress". */
+    struct emp_str progress;
     enum emp_command_result result;
 };
 
@@ -46,8 +47,8 @@ struct emp_agent_options {
     struct emp_str token;  /* bearer token (EMP_AGENT_TOKEN); empty: none */
     struct emp_str data;   /* directory; created when missing. Empty: ./emp-agent */
     struct emp_str pool, region, provider; /* empty: not said */
-    const struct emp_str
-        *connectors; /* names; none: "simulation", and "command" where it has services */
+    /* Names; none: "simulation", and "command" where it has services. */
+    const struct emp_str *connectors;
     const struct emp_str *specialties, *compliance, *custom_nodes;
     const struct emp_str *allowed_customers, *denied_customers;
     uint32_t connector_count, specialty_count, compliance_count, node_count, allowed_count,
@@ -55,10 +56,10 @@ struct emp_agent_options {
     const struct emp_capability *caps; /* extra capabilities, flattened */
     uint32_t cap_count;
     enum emp_isolation isolation;
-    uint32_t slots;               /* 0: one per GPU, at least one */
-    struct emp_str models_dir;    /* empty: DATA/models */
-    int64_t disk_budget_bytes;    /* for models; 0: what is free at start plus what models take
-                                     already, less a tenth */
+    uint32_t slots;            /* 0: one per GPU, at least one */
+    struct emp_str models_dir; /* empty: DATA/models */
+    /* For models; 0: what is free at start plus what models take already, less a tenth. */
+    int64_t disk_budget_bytes;
     int64_t link_bytes_per_s_max; /* of each fetch; 0: no limit */
     uint32_t fetches_max;         /* at once; 0: 3 */
     int64_t fetch_stall_ms;       /* a mirror that sends nothing for so long is given up; 0: 30 s */

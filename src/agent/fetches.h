@@ -9,16 +9,14 @@ struct emp_fetch; /* one of them */
 
 struct emp_fetches {
     struct emp_transfer_options o;
-    void (*event)(void *arg,
-                  const struct emp_machine_event *
-                      e); /* FETCH_PROGRESS, FETCH_DONE; never from inside a function called here */
+    /* FETCH_PROGRESS, FETCH_DONE; never from inside a function called here. */
+    void (*event)(void *arg, const struct emp_machine_event *e);
     void *arg;
     struct emp_fetch *first;
 };
 
-void emp_fetches_start(
-    struct emp_fetches *f,
-    const struct emp_model *model); /* borrowed until its FETCH_DONE has returned */
+/* `model` is borrowed until its FETCH_DONE has returned. */
+void emp_fetches_start(struct emp_fetches *f, const struct emp_model *model);
 void emp_fetches_cancel(struct emp_fetches *f, struct emp_str model);
 void emp_fetches_cancel_all(struct emp_fetches *f);
 void emp_fetches_report(

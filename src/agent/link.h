@@ -48,11 +48,10 @@ struct emp_agent_link {
 /* Options are copied, their strings borrowed. 0 or EMP_E_INVALID. */
 int emp_agent_link_start(struct emp_agent_link *l, const struct emp_link_options *o,
                          struct emp_error *err);
-void emp_agent_link_send(struct emp_agent_link *l,
-                         const struct emp_message *m); /* dropped while it is down */
+/* Dropped while it is down. */
+void emp_agent_link_send(struct emp_agent_link *l, const struct emp_message *m);
 void emp_agent_link_reconnect(struct emp_agent_link *l, const char *reason);
-/* For good, after what was sent has left; then closed(o.arg), after which the memory is free to go.
- */
+/* For good, after what was sent has left; then closed(o.arg), and the memory is free to go. */
 void emp_agent_link_close(struct emp_agent_link *l, void (*closed)(void *arg));
 
 #endif

@@ -1,10 +1,11 @@
 /* The directory of models. What stands under a model's own path is whole and verified; everything
  * else is kept aside:
  *
- *   DIR/<path>             a whole model
- *   DIR/.emp/KEY.json      {"name","path","bytes","sha256","etag","url"}: written before the first
- * byte is fetched; KEY is made from the name DIR/.emp/KEY.part      what has been fetched so far;
- * becomes DIR/<path> by rename, after fsync
+ *   - DIR/<path>: a whole model
+ *   - DIR/.emp/KEY.json: {"name","path","bytes","sha256","etag","url"}, written before the first
+ *     byte is fetched; KEY is made from the name
+ *   - DIR/.emp/KEY.part: what has been fetched so far; becomes DIR/<path> by rename, after fsync
+ *   - DIR/.emp/lock: one agent at a time
  *
  * So at any crash a model is either there, or half and known by name, or not there. Files that no
  * KEY.json names were put there by others: they are offered as models named like their path,

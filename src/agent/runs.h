@@ -30,9 +30,8 @@ struct emp_runs {
  * directories. 0 or EMP_E_*. */
 int emp_runs_init(struct emp_runs *r, const char *data_dir, struct emp_error *err);
 
-void emp_runs_start(
-    struct emp_runs *r,
-    const struct emp_message_assign *assign); /* borrowed until its RUN_DONE has returned */
+/* `assign` is borrowed until its RUN_DONE has returned. */
+void emp_runs_start(struct emp_runs *r, const struct emp_message_assign *assign);
 void emp_runs_stop(struct emp_runs *r, emp_job_num job, uint32_t attempt, bool hard);
 /* Gives a run up that does not stop: RUN_DONE comes now, whatever its connector still does. */
 void emp_runs_abandon(struct emp_runs *r, emp_job_num job, uint32_t attempt);

@@ -7,10 +7,10 @@
  * its bytes are on the disk (fsync, rename, fsync of the directory).
  *
  * Gives up when every mirror is out, or after TRIES tries in a row that brought nothing new. Then
- * `done` says why, naming model and host: NET, TIMEOUT        the part stays, if it can be resumed
- * later NOT_FOUND, FORBIDDEN, UNAUTHORIZED, SIZE, HASH   the origin's fault; the part goes
- *   DISK_FULL, IO, …    this machine's fault (machine_fault); the part goes
- *   CANCELLED           the part stays, if it can be resumed later
+ * `done` says why, naming model and host:
+ *   - NET, TIMEOUT, CANCELLED: the part stays, if it can be resumed later
+ *   - NOT_FOUND, FORBIDDEN, UNAUTHORIZED, SIZE, HASH: the origin's fault; the part goes
+ *   - DISK_FULL, IO, …: this machine's fault (machine_fault); the part goes
  *
  * On the loop's thread; hashing a part that is resumed, and the final fsync, run on libuv's thread
  * pool. */
@@ -41,9 +41,8 @@ struct emp_transfer_end {
 struct emp_transfer_sink {
     void *arg;
     void (*progress)(void *arg, struct emp_str model, int64_t bytes); /* at most every 250 ms */
-    void (*done)(
-        void *arg,
-        const struct emp_transfer_end *end); /* once, never from inside _start or _cancel */
+    /* Once, never from inside _start or _cancel. */
+    void (*done)(void *arg, const struct emp_transfer_end *end);
 };
 
 struct emp_transfer;

@@ -2,11 +2,12 @@
  * program started per job: argv template (template.h), input files, output files, progress lines,
  * limits. A run lives in its scratch directory:
  *
- *   SCRATCH/           the command's working directory
- *   SCRATCH/in/NAME    from payload.inputs: {"NAME": {"text": "…"} | {"base64": "…"} | "…text…"}
- *   SCRATCH/out/       every regular file in here (at most EMP_ATTEMPT_OUTPUTS_MAX, any depth)
- * becomes an output under its relative name SCRATCH/tmp/       TMPDIR SCRATCH/payload.json,
- * SCRATCH/result.json
+ *   - SCRATCH/: the command's working directory
+ *   - SCRATCH/in/NAME: from payload.inputs, {"NAME": {"text": "…"} | {"base64": "…"} | "…text…"}
+ *   - SCRATCH/out/: every regular file in here (at most EMP_ATTEMPT_OUTPUTS_MAX, and
+ *     EMP_COMMAND_OUTPUT_DEPTH_MAX deep) becomes an output under its relative name
+ *   - SCRATCH/tmp/: TMPDIR
+ *   - SCRATCH/payload.json, SCRATCH/result.json: where the service wants them
  *
  * The environment is PATH, HOME, LANG, TMPDIR and what the service adds; EMP_JOB_ID, EMP_ATTEMPT.
  * stdin is /dev/null.

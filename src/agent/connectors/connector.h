@@ -40,10 +40,10 @@ struct emp_run_task {
     const struct emp_run_model *models;
     uint32_t model_count;
     const char *model_dir; /* absolute */
-    const char *scratch;   /* absolute path of a directory of the run's own, not yet there: a
-                              connector that wants it makes it; removed after `done` and the
-                              uploads */
-    int64_t timeout_ms;    /* the brain enforces it; 0: none */
+    /* Absolute path of a directory of the run's own, not yet there: a connector that wants it makes
+     * it; removed after `done` and the uploads. */
+    const char *scratch;
+    int64_t timeout_ms; /* the brain enforces it; 0: none */
 };
 
 struct emp_run_output {
@@ -66,8 +66,8 @@ struct emp_run_end {
 struct emp_run_sink {
     void *arg;
     void (*started)(void *arg, int64_t load_ms); /* load_ms: spent loading models before */
-    void (*progress)(void *arg, double percent,
-                     struct emp_str text); /* as often as it likes: thinned out above */
+    /* As often as it likes: thinned out above. */
+    void (*progress)(void *arg, double percent, struct emp_str text);
     void (*done)(void *arg, const struct emp_run_end *end);
 };
 

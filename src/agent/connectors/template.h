@@ -1,16 +1,19 @@
 /* The argv template of a command service, compiled once and filled in per job. Never a shell: each
  * word of the template becomes exactly one argument, whatever the job's values hold.
  *
- *   {payload.KEY}       a string or a number of the job's payload; dots go deeper:
- * {payload.size.width} {payload.KEY=TEXT}  TEXT where the payload has no such member
- *   {payload.KEY:any}   (also {payload.KEY:any=TEXT}) the value may begin with '-' or '@'
- *   {input.NAME}        path of the input file NAME (the payload's "inputs")
- *   {output.NAME}       path of an output file that the command must write
- *   {outputs}           directory for any number of output files
- *   {model.NAME}        path of a model of the job; {models.0} of the first, in the order the job
- * names them {model_dir}         directory of all models {payload_file}      path of a file with
- * the whole payload, as JSON {scratch}           directory of the run, removed afterwards; also
- * where the command is started {job_id} {attempt}  {{ and }} are braces.
+ *   - {payload.KEY}: a string or a number of the job's payload; dots go deeper:
+ *     {payload.size.width}
+ *   - {payload.KEY=TEXT}: TEXT where the payload has no such member
+ *   - {payload.KEY:any}, {payload.KEY:any=TEXT}: the value may begin with '-' or '@'
+ *   - {input.NAME}: path of the input file NAME (the payload's "inputs")
+ *   - {output.NAME}: path of an output file that the command must write
+ *   - {outputs}: directory for any number of output files
+ *   - {model.NAME}: path of a model of the job; {models.0}: of the first, as the job orders them
+ *   - {model_dir}: directory of all models
+ *   - {payload_file}: path of a file with the whole payload, as JSON
+ *   - {scratch}: directory of the run, where the command is started; removed afterwards
+ *   - {job_id}, {attempt}
+ *   - {{ and }}: braces
  *
  * A word that begins with a payload's value is refused when that value begins with '-' or '@'
  * (options, and "@file" as many programs read it), unless the template says ":any". Where something
