@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { limits, Origin, smallDisk, tick, until, within } from './lib.mjs';
+import { limits, Origin, random, smallDisk, tick, until, within } from './lib.mjs';
 
 const MB = 1_000_000;
 const quick = { retry: { base: '50ms', max: '200ms' } };
@@ -167,6 +167,51 @@ describe('fetching', { concurrency: 3 }, () => {
         const job = await broker.state(await run(broker, ['m']), 'completed');
         assert.ok(job.attempts.length <= 2);
         if (job.attempts.length === 2) assert.equal(job.attempts[0].code, 'hash_mismatch');
+    }));
+
+    it('a job’s specialty is that of its models', limits, within(async (w) => {
+        const { broker, agents } = await place(w, (o) => [o.add('lens', 1000, Origin.well, { category: 'photography' }), o.add('plain', 1000)], {
+            broker: { config: { pools: { photo: { parent: 'fast-lane', specialty: 'photography', run_max: '30s' } } } },
+        });
+        const special = await w.agent(broker, { pool: 'photo', slots: 4, config: { agent: { specialties: ['photography'] } } }).start();
+        const inferred = await broker.state(await run(broker, ['lens']), 'completed');
+        assert.deepEqual([inferred.machine_id, inferred.pool], [special.id, 'photo']);
+        assert.equal((await broker.state(await run(broker, ['plain']), 'completed')).machine_id, agents[0].id);
+        assert.equal((await broker.state(await run(broker, ['lens'], { specialty: 'none-such', wait: true, pool: 'fast-lane' }), 'completed')).machine_id, agents[0].id, 'what a job says itself comes first');
+    }));
+
+    it('kill -9 in the middle of fetches: only whole files are ever visible, all jobs complete', limits, within(async (w, t) => {
+        const seed = Number(process.env.EMP_TEST_SEED ?? 7);
+        t.diagnostic(`EMP_TEST_SEED=${seed}`);
+        const rand = random(seed);
+        const slow = (req, res, content, from) => {
+            Origin.head(res, content, from);
+            let at = from;
+            const step = () => {
+                if (res.destroyed || at >= content.length) return res.end();
+                res.write(content.subarray(at, (at += 100_000)));
+                setTimeout(step, 15);
+            };
+            step();
+        };
+        const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+        const { broker, agent, models } = await place(w, (o) => names.map((n) => o.add(n, MB, slow)), { agent: { args: ['--disk-budget', '4mb'] } });
+        const ids = [];
+        for (let n = 0; n < 24; n++) ids.push(await run(broker, [names[n % names.length]], { max_retries: 100 }));
+        const whole = () => {
+            for (const m of models) if (existsSync(fileOf(agent, m.name))) assert.equal(hashOf(fileOf(agent, m.name)), m.sha256, `${m.name} is visible, so it is whole`);
+        };
+        for (let kills = 0; kills < 8; kills++) {
+            await tick(100 + rand() * 500);
+            await agent.kill();
+            whole();
+            agent.launch();
+        }
+        for (const id of ids) {
+            const job = await broker.state(id, 'completed');
+            assert.equal(job.attempts.filter((a) => a.outcome === 'completed').length, 1);
+        }
+        whole();
     }));
 
     it('cancelling the only job that wants it stops the fetch', limits, within(async (w) => {

@@ -143,6 +143,22 @@ describe('more of it', { concurrency: 4 }, () => {
         for (const id of acknowledged) assert.equal((await broker.job(id)).status, 'pending');
     }));
 
+    it('payloads reach the agents byte for byte, from the store as from memory', limits, within(async (w) => {
+        const broker = await w.broker({ config: { cache: { payloads: '1mb' } } });
+        const body = (n) => `{"service_required":"simulation","payload":{"duration_ms":1,"result":{"n":${n},"big":1234567890123456789012345.${n},"text":"${'é'.repeat(20_000)}"}}}`;
+        const ids = [];
+        for (let n = 0; n < 20; n++) ids.push((await broker.post('/api/jobs', body(n))).body.job_id);
+        await broker.kill();
+        await broker.start();
+        for (let n = 20; n < 50; n++) ids.push((await broker.post('/api/jobs', body(n))).body.job_id);
+        await w.agent(broker, { slots: 4 }).start();
+        for (const [n, id] of ids.entries()) {
+            await broker.state(id, 'completed');
+            const { text } = await broker.get(`/api/jobs/${id}`);
+            assert.equal(text.split(`{"n":${n},"big":1234567890123456789012345.${n},"text":"é`).length, 3, 'in the payload and in the result');
+        }
+    }));
+
     it('job ids and secrets outlive a restart; a damaged data directory is not taken silently', limits, within(async (w) => {
         const broker = await w.broker();
         const id = await broker.simulate();
