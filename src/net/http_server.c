@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -600,6 +601,20 @@ static void wait_until_idle(struct emp_http_server *s, int64_t grace_ms)
     pthread_mutex_unlock(&s->open_lock);
 }
 
+/* Puts a descriptor that never becomes readable in the listening socket's place, which the kernel
+ * thereby closes and takes out of everybody's epoll. MHD_quiesce_daemon would race with the threads
+ * of a pool, which take the socket out themselves once they see its mark: whoever is second finds
+ * it gone and aborts the process. The number stays taken, so that a thread about to accept cannot
+ * meet another socket under it; MHD_stop_daemon closes it. */
+static void stop_listening(struct emp_http_server *s)
+{
+    int inert = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (inert < 0 || dup3(inert, s->listen_fd, O_CLOEXEC) < 0)
+        shutdown(s->listen_fd, SHUT_RDWR); // no descriptor left: busy until the end, but refusing
+    if (inert >= 0)
+        close(inert);
+}
+
 void emp_http_server_stop(struct emp_http_server *s, int64_t grace_ms)
 {
     if (s->daemon == NULL)
@@ -607,9 +622,7 @@ void emp_http_server_stop(struct emp_http_server *s, int64_t grace_ms)
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
     pthread_mutex_unlock(&s->lock);
-    MHD_socket fd = MHD_quiesce_daemon(s->daemon);
-    if (fd >= 0)
-        close(fd);
+    stop_listening(s);
     answer_waiting(s);
     emp_http_streams_end(s);
     wait_until_idle(s, grace_ms);

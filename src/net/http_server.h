@@ -32,7 +32,8 @@ enum {
     EMP_HTTP_URI_BYTES_MAX = 8192,
     EMP_HTTP_HEADERS_MAX = 16, /* extra ones of a response */
     EMP_HTTP_DRAIN_BYTES =
-        16 << 20, /* of a refused body is read and dropped, so that the client sees the answer */
+        16 << 20, /* of a refused body is read and dropped, so that the client sees the answer; of
+                     one that a sink failed on, all that Content-Length announced */
 };
 
 struct emp_http_server;
@@ -187,8 +188,8 @@ int emp_http_stream_open(struct emp_http_request *req, const char *content_type,
  * the server stops. Then only close remains. Bytes of one call stay together. A client's leaving is
  * noticed by writing: call emp_http_stream_beat at least every 15 s. */
 int emp_http_stream_write(struct emp_http_stream *st, const void *data, size_t len);
-/* An event in the format of text/event-stream; id and event may be NULL; data is split at newlines.
- */
+/* An event in the format of text/event-stream; id and event may be NULL; data is split at newlines
+ * (CR, LF, CR LF: to a reader each of them ends a line). */
 int emp_http_stream_event(struct emp_http_stream *st, const char *id, const char *event,
                           struct emp_str data);
 int emp_http_stream_beat(struct emp_http_stream *st); /* a comment line, ":" */

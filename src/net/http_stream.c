@@ -186,11 +186,13 @@ int emp_http_stream_event(struct emp_http_stream *st, const char *id, const char
         emp_buf_printf(&b, "event: %s\n", event);
     uint32_t from = 0;
     for (uint32_t i = 0; i <= data.len; i++) {
-        if (i < data.len && data.ptr[i] != '\n')
+        if (i < data.len && data.ptr[i] != '\n' && data.ptr[i] != '\r')
             continue;
         emp_buf_addz(&b, "data: ");
         emp_buf_add(&b, data.ptr + from, i - from);
         emp_buf_addz(&b, "\n");
+        if (i + 1 < data.len && data.ptr[i] == '\r' && data.ptr[i + 1] == '\n')
+            i++;
         from = i + 1;
     }
     emp_buf_addz(&b, "\n");

@@ -52,13 +52,13 @@ static void on_upgraded(void *arg, int fd, const void *extra, size_t extra_len)
     atomic_fetch_add(&upgraded, 1);
 }
 
-static void send_file(struct emp_http_request *req)
+static void send_file(struct emp_http_request *req, uint64_t bytes)
 {
     char name[] = "/tmp/emp-test-XXXXXX";
     int fd = mkstemp(name);
     unlink(name);
-    assert_int_equal(ftruncate(fd, 64 << 20), 0);
-    emp_http_respond_file(req, fd, 64 << 20, "application/octet-stream", "\"big\"", NULL, 0);
+    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+    emp_http_respond_file(req, fd, bytes, "application/octet-stream", "\"v1\"", NULL, 0);
 }
 
 static void on_handle(void *ctx, struct emp_http_request *req)
@@ -75,7 +75,9 @@ static void on_handle(void *ctx, struct emp_http_request *req)
         if (emp_http_stream_open(req, "text/event-stream", 1 << 20, NULL, 0, &st) == 0)
             atomic_store(&opened, st);
     } else if (emp_http_match(req, "/big", NULL)) {
-        send_file(req);
+        send_file(req, 64 << 20);
+    } else if (emp_http_match(req, "/empty", NULL)) {
+        send_file(req, 0);
     } else if (emp_http_match(req, "/sink", NULL)) {
         text(req, emp_http_sink_code(req) ? 507 : 201, "sunk");
     } else {
@@ -384,6 +386,37 @@ static void a_client_that_leaves_during_a_file(void **state)
     assert_lives();
 }
 
+static void a_file_of_no_bytes(void **state)
+{
+    (void)state;
+    char *answer = ask(emp_http_server_port(server),
+                       "GET /empty HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_has(answer, "HTTP/1.1 200");
+    assert_has(answer, "Content-Length: 0");
+    assert_has(answer, "ETag: \"v1\"");
+    free(answer);
+    answer = ask(emp_http_server_port(server), "GET /empty HTTP/1.1\r\nHost: x\r\n"
+                                               "Range: bytes=0-\r\nConnection: close\r\n\r\n");
+    assert_has(answer, "HTTP/1.1 416");
+    assert_has(answer, "bytes */0");
+    free(answer);
+}
+
+static void an_event_cannot_forge_lines(void **state)
+{
+    struct emp_http_stream *st;
+    int fd = dial_here();
+    (void)state;
+    sayz(fd, "GET /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    until((st = atomic_exchange(&opened, NULL)) != NULL);
+    assert_int_equal(emp_http_stream_event(st, NULL, NULL, EMP_STR("a\rid: 7\r\n\nb\r")), 0);
+    emp_http_stream_close(st);
+    char *answer = hear_all(fd, NULL);
+    assert_has(answer, "data: a\ndata: id: 7\ndata: \ndata: b\ndata: \n\n");
+    free(answer);
+    close(fd);
+}
+
 static void streams_whose_readers_leave(void **state)
 {
     struct emp_http_stream *st;
@@ -676,6 +709,8 @@ int main(int argc, char **argv)
         two(half_closed_after_a_whole_request),
         two(clients_that_leave_while_they_wait),
         two(a_client_that_leaves_during_a_file),
+        two(a_file_of_no_bytes),
+        two(an_event_cannot_forge_lines),
         two(streams_whose_readers_leave),
         two(a_sink_that_fails_early_is_still_told),
         two(no_proper_upgrade),
