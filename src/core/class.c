@@ -2,9 +2,10 @@
  *
  * A class's key is the canonical text of what its jobs need: service, models, nodes, predicates,
  * isolation, region, compliance, wishes of pool and specialty, and the submitter's guess of the
- * duration rounded to powers of two (so that a five-second and a ten-minute job of one service are
- * told apart before anything is learned). The customer belongs to it only where it decides
- * (isolation, a pool or a model of one's own).
+ * duration, rounded to powers of two and to the pools' limits (so that a five-second and a
+ * ten-minute job of one service are told apart before anything is learned). The customer belongs to
+ * it only where it decides (isolation, a pool of one's own), and so does the workflow (a machine is
+ * reserved for it when the job comes): both are many, and classes should be few.
  *
  * Whether a machine matches is asked once and kept until that machine greets again with new facts.
  * A class whose last live job is gone stays for its learned estimate's sake until there are too
@@ -84,6 +85,15 @@ static int64_t guess_bucket(int64_t ms)
     return b;
 }
 
+/* How many pools' durations end before it: two guesses of one bucket may be of different pools. */
+static int64_t guess_band(const struct emp_core *c, int64_t ms)
+{
+    int64_t band = 0;
+    for (uint32_t i = 0; i < c->settings->pool_count; i++)
+        band += ms >= c->settings->pools[i].run_ms_max;
+    return band;
+}
+
 static bool customer_decides(const struct emp_core *c, const struct emp_job_spec *s)
 {
     if (s->customer.len == 0)
@@ -92,6 +102,16 @@ static bool customer_decides(const struct emp_core *c, const struct emp_job_spec
         return true;
     for (uint32_t i = 0; i < c->settings->pool_count; i++)
         if (emp_str_eq(c->settings->pools[i].customer, s->customer))
+            return true;
+    return false;
+}
+
+static bool workflow_decides(const struct emp_core *c, const struct emp_job_spec *s)
+{
+    if (s->workflow.len == 0 || c->reserved == 0)
+        return false;
+    for (size_t i = 0; i < c->all_count; i++)
+        if (c->all[i]->reserved && emp_match_reserved(&c->all[i]->facts, s->workflow))
             return true;
     return false;
 }
@@ -113,10 +133,12 @@ static void key_where(const struct emp_core *c, struct key *k, const struct emp_
     key_str(k, s->region);
     key_strs(k, s->compliance, s->compliance_count);
     key_num(k, s->isolation);
+    key_num(k, guess_band(c, s->estimated_duration_ms));
     key_str(k, customer_decides(c, s) ? s->customer : (struct emp_str){0});
+    key_str(k, workflow_decides(c, s) ? s->workflow : (struct emp_str){0});
 }
 
-static void copy_spec(struct class *k, const struct emp_job_spec *s)
+static void copy_spec(const struct emp_core *c, struct class *k, const struct emp_job_spec *s)
 {
     struct emp_arena *a = &k->arena;
     k->spec = *s;
@@ -125,7 +147,8 @@ static void copy_spec(struct class *k, const struct emp_job_spec *s)
     k->spec.pool = emp_str_copy(a, s->pool);
     k->spec.specialty = emp_str_copy(a, s->specialty);
     k->spec.region = emp_str_copy(a, s->region);
-    k->spec.workflow = k->spec.idempotency_key = (struct emp_str){0};
+    k->spec.workflow = workflow_decides(c, s) ? emp_str_copy(a, s->workflow) : (struct emp_str){0};
+    k->spec.idempotency_key = (struct emp_str){0};
     k->spec.models = emp_strs_copy(a, s->models, s->model_count);
     k->spec.custom_nodes = emp_strs_copy(a, s->custom_nodes, s->node_count);
     k->spec.compliance = emp_strs_copy(a, s->compliance, s->compliance_count);
@@ -161,7 +184,22 @@ static void infer_specialty(struct emp_core *c, struct class *k)
     const struct emp_model *models[EMP_JOB_MODELS_MAX];
     for (uint32_t i = 0; i < k->spec.model_count; i++)
         models[i] = &emp_core_model_entry(c, k->models[i])->model;
-    k->specialty = emp_pool_infer_specialty(models, k->spec.model_count);
+    struct emp_str inferred = emp_pool_infer_specialty(models, k->spec.model_count);
+    k->specialty = emp_str_copy(&k->arena, inferred); /* the model may be replaced */
+}
+
+void emp_classes_model_changed(struct emp_core *c, uint32_t model)
+{
+    for (uint32_t i = 1; i <= c->classes.high; i++) {
+        struct class *k = emp_slab_at(&c->classes, i);
+        bool uses = false;
+        for (uint32_t n = 0; k->arena.blocks && n < k->spec.model_count; n++)
+            uses |= k->models[n] == model;
+        if (!uses)
+            continue;
+        infer_specialty(c, k);
+        emp_class_refresh_estimate(c, k);
+    }
 }
 
 static bool less_rank(const void *a, const void *b)
@@ -179,7 +217,7 @@ static struct class *class_new(struct emp_core *c, const struct emp_job_spec *s,
     k->hash = hash;
     emp_arena_init(&k->arena, 1024);
     k->key = emp_str_copy(&k->arena, key);
-    copy_spec(k, s);
+    copy_spec(c, k, s);
     k->models = emp_arena_array(&k->arena, uint32_t, s->model_count);
     for (uint32_t i = 0; i < s->model_count; i++)
         k->models[i] = emp_intern(&c->names, s->models[i]);
@@ -192,6 +230,12 @@ static struct class *class_new(struct emp_core *c, const struct emp_job_spec *s,
     emp_class_refresh_estimate(c, k);
     emp_map_put(&c->class_by_hash, hash, number);
     return k;
+}
+
+static uint32_t observations(const struct class *k)
+{
+    return (k->own ? k->own->estimate.observations : 0) +
+           (k->service ? k->service->estimate.observations : 0);
 }
 
 struct class *emp_class_get(struct emp_core *c, const struct emp_job_spec *s)
@@ -211,8 +255,12 @@ struct class *emp_class_get(struct emp_core *c, const struct emp_job_spec *s)
         if (!emp_map_get(&c->class_by_hash, hash, &n))
             return class_new(c, s, hash, text, work_hash);
         struct class *k = emp_slab_at(&c->classes, n);
-        if (emp_str_eq(k->key, text))
-            return k;
+        if (!emp_str_eq(k->key, text))
+            continue;
+        if (k->estimated_at !=
+            observations(k)) /* classes that differ in place alone learn together */
+            emp_class_refresh_estimate(c, k);
+        return k;
     }
 }
 
@@ -243,6 +291,7 @@ void emp_class_refresh_estimate(struct emp_core *c, struct class *k)
     k->run_ms = emp_estimate_quantile(e, c->settings->routing.pool_quantile, prior(k));
     k->mean_ms = emp_estimate_mean(e, prior(k));
     k->pool = emp_pool_for_job(c->settings, &k->spec, k->specialty, k->run_ms);
+    k->estimated_at = observations(k);
 }
 
 static void learn_into(struct emp_core *c, struct estimate_entry *e, int64_t run_ms)
@@ -395,18 +444,34 @@ static bool models_fit(struct emp_core *c, const struct class *k, const struct m
     return false;
 }
 
+static bool pool_open(const struct emp_core *c, const struct class *k, const struct machine *m,
+                      struct emp_error *why)
+{
+    if (emp_machine_serves(c, m, k->spec.customer))
+        return true;
+    emp_fail(why, EMP_E_UNRUNNABLE, "customer_id",
+             "machine %.*s belongs to a pool of another customer", EMP_STR_FMT(m->facts.id));
+    return false;
+}
+
+/* Until when it is remembered. */
+static emp_wall_ms remembered_until(const struct emp_core *c, const struct machine *m)
+{
+    return (m->link ? c->now.wall : m->last_seen) + c->settings->machine_memory_ms;
+}
+
 static bool any_machine(struct emp_core *c, struct class *k, struct emp_error *why)
 {
     struct emp_error one;
     bool seen = false, offered = false;
     for (size_t i = 0; i < c->all_count; i++) {
         struct machine *m = c->all[i];
-        if (m->facts.slots == 0 ||
-            (m->link == 0 && c->now.wall - m->last_seen > c->settings->machine_memory_ms))
+        if (m->facts.slots == 0 || remembered_until(c, m) < c->now.wall)
             continue;
-        if (emp_match_machine(&k->spec, &m->facts, &one)) {
-            if (models_fit(c, k, m, &one))
-                return true;
+        if (emp_match_machine(&k->spec, &m->facts, &one) && pool_open(c, k, m, &one) &&
+            models_fit(c, k, m, &one)) {
+            k->runnable_until = remembered_until(c, m);
+            return true;
         }
         /* the telling reason is one about a machine that offers the service */
         if (!seen || (!offered && one.code != EMP_E_UNKNOWN_SERVICE)) {
@@ -428,11 +493,12 @@ static bool is_builtin(const struct emp_core *c, struct emp_str service)
 
 bool emp_class_runnable(struct emp_core *c, struct class *k, struct emp_error *why)
 {
-    if (k->runnable_version == c->fleet_version && k->runnable)
+    if (k->runnable_version == c->fleet_version && k->runnable && c->now.wall <= k->runnable_until)
         return true;
     emp_fail(why, EMP_E_UNKNOWN_SERVICE, "service_required",
              "service \"%.*s\": no machine that offers it was ever seen",
              EMP_STR_FMT(k->spec.service));
+    k->runnable_until = INT64_MAX;
     bool ok = any_machine(c, k, why);
     for (uint32_t i = 0; !ok && i < c->settings->pool_count; i++)
         ok = emp_match_pool(&k->spec, &c->settings->pools[i], NULL);

@@ -118,6 +118,7 @@ void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
     emp_model_copy(&e->arena, model, &e->model);
     emp_arena_release(&old);
     e->catalogued = true;
+    emp_classes_model_changed(c, e->name);
     c->fleet_version++;
     c->dirty_all = true;
 }

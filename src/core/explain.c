@@ -46,6 +46,10 @@ static const char *why_waiting(struct emp_core *c, const struct job *j, const st
     if (j->timer_place != EMP_HEAP_OUT)
         return emp_arena_printf(arena, "backs off after a failed attempt; next try in %.1f s",
                                 (double)(j->due - c->now.mono) / 1000);
+    if (v->away)
+        return emp_arena_printf(arena,
+                                "waits for %.*s to return; what is there is for shorter jobs",
+                                EMP_STR_FMT(emp_core_name(c, v->away->name)));
     if (v->best == NULL)
         return nobody_fits(c, j->class, arena);
     struct emp_str name = emp_core_name(c, v->best->machine->name);

@@ -37,6 +37,7 @@ enum {
     LEARNED_SAVE_MS = 5000,
     MACHINE_SAVE_MS = 10 * 60 * 1000,
     HEADS_REFRESH_MS = 1000,
+    AWAY_HOME_MS = 60000,   /* a machine gone for less may return: core/schedule.c */
     FIRST_GUESS_MS = 10000, /* run time of a service nobody has seen run */
 };
 #define MACHINE_PRUNE_MS (30LL * 24 * 3600 * 1000)
@@ -80,8 +81,10 @@ struct class
     uint8_t *match; /* by machine number: 0 not asked, 1 yes, 2 no */
     uint32_t *match_version;
     uint32_t match_cap;
-    uint64_t runnable_version; /* fleet_version at which runnable was found */
+    uint64_t runnable_version;  /* fleet_version at which runnable was found */
+    emp_wall_ms runnable_until; /* then the machine that could run it is forgotten */
     bool runnable;
+    uint32_t estimated_at; /* observations that run_ms, mean_ms and pool rest on */
 };
 
 /* A machine that failed the job, and whether blame for it has been settled. */
@@ -149,11 +152,12 @@ struct machine {
     struct emp_arena arena; /* of facts */
     struct emp_machine_facts facts;
     uint32_t pool;
+    bool reserved;         /* for some workflow */
     emp_link link;         /* 0: none */
-    bool present;          /* greeted and not timed out: counts as connected while link != 0 */
     bool drained, leaving; /* by an operator; by itself */
     emp_mono_ms last_heard;
-    emp_mono_ms deadline; /* leases end then; EMP_NEVER: none to end */
+    emp_mono_ms deadline;      /* leases end then; EMP_NEVER: none to end */
+    emp_mono_ms awaited_until; /* away: until then it may be on its way back */
     uint32_t deadline_place;
     emp_mono_ms quarantined_until; /* 0: not */
     struct job *running;
@@ -186,7 +190,7 @@ struct idempotency_entry {
     emp_job_num job;
 };
 struct workflow_place {
-    int64_t tag;
+    struct emp_flow flow; /* where its next step stands */
     double priority;
 };
 
@@ -208,11 +212,11 @@ struct emp_core {
     struct workflow_place *workflows;
     size_t workflow_count, workflow_cap;
 
-    struct emp_heap ready;  /* classes with waiting jobs, by their head's rank */
-    struct emp_heap late;   /* classes with overdue jobs, by arrival of the oldest */
-    bool late_last; /* the last assignment was patience's: now it is rank's turn */
-    bool late_turn; /* the job that is being tried is patience's */
-    struct emp_heap timers; /* delayed and started jobs, by due */
+    struct emp_heap ready;     /* classes with waiting jobs, by their head's rank */
+    struct emp_heap late;      /* classes with overdue jobs, by arrival of the oldest */
+    bool late_last;            /* the last assignment was patience's: now it is rank's turn */
+    bool late_turn;            /* the job that is being tried is patience's */
+    struct emp_heap timers;    /* delayed and started jobs, by due */
     struct emp_heap deadlines; /* machines, by deadline */
     struct class **dirty_classes;
     size_t dirty_count, dirty_cap;
@@ -228,7 +232,7 @@ struct emp_core {
     struct region *regions; /* by interned name */
     size_t region_cap;
     uint64_t turn, pass, fleet_version;
-    uint64_t quarantined;
+    uint64_t quarantined, reserved; /* machines */
     int64_t virtual_now;
     struct emp_flow *flows; /* a customer's jobs of one priority */
     size_t flow_count, flow_cap;
@@ -287,6 +291,7 @@ void emp_class_refresh_head(struct emp_core *c, struct class *k);
 void emp_class_mark(struct emp_core *c, struct class *k); /* look at it in this step */
 /* Could a machine seen lately, or a configured pool, ever run it? Else `why`. */
 bool emp_class_runnable(struct emp_core *c, struct class *k, struct emp_error *why);
+void emp_classes_model_changed(struct emp_core *c, uint32_t model); /* its catalogue entry */
 struct estimate_entry *emp_estimate_at(struct emp_core *c, uint64_t key);
 
 /* job.c */
@@ -314,6 +319,7 @@ bool emp_job_avoids(const struct job *j, const struct machine *m);
 void emp_core_on_submit(struct emp_core *c, const struct emp_event *e);
 void emp_core_on_retry(struct emp_core *c, const struct emp_event *e);
 void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *spec);
+void emp_core_order_restored(struct emp_core *c, const struct job *j, struct emp_str workflow);
 struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double priority);
 uint64_t emp_core_idempotency_hash(struct emp_str customer, struct emp_str key);
 
@@ -341,6 +347,8 @@ struct machine *emp_machine_get(struct emp_core *c,
 struct machine *emp_machine_find(const struct emp_core *c, struct emp_str id);
 struct machine *emp_machine_of_link(const struct emp_core *c, emp_link link);
 bool emp_machine_usable(const struct emp_core *c, const struct machine *m);
+/* Does its pool take this customer's jobs? */
+bool emp_machine_serves(const struct emp_core *c, const struct machine *m, struct emp_str customer);
 enum emp_machine_state emp_machine_state(const struct emp_core *c, const struct machine *m);
 void emp_machine_facts_set(struct emp_core *c, struct machine *m,
                            const struct emp_machine_facts *f);
@@ -381,6 +389,8 @@ struct verdict {
     uint32_t count;
     struct candidate *best;   /* of all; NULL: none fits */
     struct candidate *chosen; /* to start now; NULL: wait */
+    struct machine *away;     /* all that is there is in pools for shorter jobs, and this one of its
+                                 own may return; NULL: not so */
 };
 void emp_core_schedule(struct emp_core *c);
 void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v);

@@ -58,6 +58,14 @@ bool emp_machine_usable(const struct emp_core *c, const struct machine *m)
     return emp_machine_state(c, m) == EMP_MACHINE_CONNECTED;
 }
 
+bool emp_machine_serves(const struct emp_core *c, const struct machine *m, struct emp_str customer)
+{
+    if (m->pool == (uint32_t)EMP_POOL_NONE)
+        return true;
+    struct emp_str owner = c->settings->pools[m->pool].customer;
+    return owner.len == 0 || emp_str_eq(owner, customer);
+}
+
 static void region_add(struct emp_core *c, uint32_t region, int slots, int busy)
 {
     if (region >= c->region_cap) {
@@ -123,6 +131,9 @@ void emp_machine_facts_set(struct emp_core *c, struct machine *m, const struct e
     uint32_t named = f->pool.len ? emp_pool_find(c->settings, f->pool) : (uint32_t)EMP_POOL_NONE;
     m->pool = named != (uint32_t)EMP_POOL_NONE ? named
                                                : emp_pool_for_machine(c->settings, &m->facts);
+    c->reserved -= m->reserved;
+    m->reserved = emp_match_reserved(&m->facts, (struct emp_str){0});
+    c->reserved += m->reserved;
     m->disk_free = f->disk_free_bytes;
     if (f->link_bytes_per_s > 0)
         m->link_rate = f->link_bytes_per_s;
@@ -155,6 +166,16 @@ void emp_machine_connect(struct emp_core *c, struct machine *m, emp_link link)
     emp_machine_slots_changed(c, m);
 }
 
+/* The grace of a close does not come on top of silence: a machine that fell silent first, and whose
+ * connection was closed for it, has had most of its time already. */
+static emp_mono_ms leases_end(const struct emp_core *c, const struct machine *m, int64_t grace_ms)
+{
+    const struct emp_settings_lease *l = &c->settings->lease;
+    emp_mono_ms closed = c->now.mono + grace_ms;
+    emp_mono_ms silent = m->last_heard + l->silent_ms + l->beat_ms;
+    return closed < silent ? closed : silent > c->now.mono ? silent : c->now.mono;
+}
+
 void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace_ms)
 {
     if (m->link == 0)
@@ -164,7 +185,8 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
     m->leaving = false;
     c->slots -= m->facts.slots;
     region_add(c, m->region, -(int)m->facts.slots, -(int)m->busy);
-    emp_machine_deadline(c, m, m->running ? c->now.mono + grace_ms : EMP_NEVER);
+    m->awaited_until = c->now.mono + AWAY_HOME_MS;
+    emp_machine_deadline(c, m, m->running ? leases_end(c, m, grace_ms) : EMP_NEVER);
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);
 }
@@ -238,6 +260,7 @@ static void machine_drop(struct emp_core *c, struct machine *m)
     emp_machine_deadline(c, m, EMP_NEVER);
     if (m->quarantined_until)
         c->quarantined--;
+    c->reserved -= m->reserved;
     emp_map_del(&c->machine_by_name, m->name);
     size_t at = 0;
     while (c->all[at] != m)

@@ -50,6 +50,7 @@ static void restore_job(struct emp_core *c, const struct emp_change *change)
         c, j->customer, j->priority); /* its next job stands behind what it has waiting */
     if (flow->next_tag < j->tag)
         flow->next_tag = j->tag;
+    emp_core_order_restored(c, j, spec->workflow);
     if (r->state != EMP_JOB_PENDING) {
         emp_job_move(c, j, EMP_JOB_ASSIGNED);
         if (r->state == EMP_JOB_IN_PROGRESS)
@@ -142,6 +143,15 @@ static void start_arrivals(struct emp_core *c)
     }
 }
 
+/* All are away, and those that were there when the old broker died are on their way back. */
+static void start_machine(struct emp_core *c, struct machine *m)
+{
+    if (m->running)
+        emp_machine_deadline(c, m, c->now.mono + c->settings->lease.start_grace_ms);
+    if (c->now.wall - m->last_seen < MACHINE_SAVE_MS + AWAY_HOME_MS)
+        m->awaited_until = c->now.mono + AWAY_HOME_MS;
+}
+
 void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num)
 {
     assert(!c->started);
@@ -150,8 +160,7 @@ void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num
     c->last_num = last_num;
     c->machines_saved = c->learned_saved = now.mono;
     for (size_t i = 0; i < c->all_count; i++)
-        if (c->all[i]->running)
-            emp_machine_deadline(c, c->all[i], now.mono + c->settings->lease.start_grace_ms);
+        start_machine(c, c->all[i]);
     int64_t oldest_tag = INT64_MAX, largest_tag = 0;
     start_arrivals(c);
     for (uint32_t n = 1; n <= c->jobs.high; n++) {

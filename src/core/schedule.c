@@ -10,7 +10,8 @@
  *
  * A new job makes only its own class worth a look; a machine that became free, or news of a model,
  * makes all. A job that runs too long for a machine's pool goes there only if no pool of its own
- * length has a machine that could ever run it: long jobs do not block short ones. */
+ * length has a machine that could run it, or had one a moment ago that may return: long jobs do not
+ * block short ones. */
 #include "core/internal.h"
 
 #include <math.h>
@@ -115,7 +116,7 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
         return false;
     const struct emp_pool *pool = m->pool == (uint32_t)EMP_POOL_NONE ? NULL
                                                                      : &c->settings->pools[m->pool];
-    if (pool && pool->customer.len && !emp_str_eq(pool->customer, k->spec.customer))
+    if (!emp_machine_serves(c, m, k->spec.customer))
         return false;
     f->slot_free_ms = slot_free_ms(c, m, k->mean_ms);
     f->link_bytes_per_s = m->link_rate;
@@ -134,6 +135,12 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
     return true;
 }
 
+static bool too_short(const struct emp_core *c, const struct class *k, const struct machine *m)
+{
+    return m->pool != (uint32_t)EMP_POOL_NONE && k->pool != (uint32_t)EMP_POOL_NONE &&
+           m->pool != k->pool && k->run_ms >= c->settings->pools[m->pool].run_ms_max;
+}
+
 static bool candidate_make(struct emp_core *c, struct class *k, const struct job *j,
                            struct machine *m, struct candidate *x)
 {
@@ -144,7 +151,7 @@ static bool candidate_make(struct emp_core *c, struct class *k, const struct job
         .machine = m,
         .has_models = f.missing_bytes == 0,
         .own_pool = f.own_pool,
-        .too_short = !f.own_pool && k->run_ms >= f.pool_run_ms_max,
+        .too_short = too_short(c, k, m),
     };
     c->policy->terms(&c->settings->routing, &f, &x->terms);
     x->cost = emp_route_cost(&x->terms);
@@ -191,12 +198,29 @@ static struct candidate *cheapest(struct emp_core *c, struct verdict *v, bool id
     return pick;
 }
 
-/* Too short a pool is a last resort. */
-static void drop_too_short(struct verdict *v)
+/* A machine for jobs of this length whose connection broke a moment ago; NULL: there is none. */
+static struct machine *home_away(struct emp_core *c, struct class *k)
 {
-    bool home = false;
+    for (size_t i = 0; i < c->all_count; i++) {
+        struct machine *m = c->all[i];
+        if (m->link == 0 && !m->drained && m->facts.slots && !too_short(c, k, m) &&
+            m->awaited_until > c->now.mono && emp_class_matches(c, k, m) &&
+            emp_machine_serves(c, m, k->spec.customer))
+            return m;
+    }
+    return NULL;
+}
+
+/* Too short a pool is a last resort: for want of any other, and not before patience ends while one
+ * may return. */
+static void drop_too_short(struct emp_core *c, struct class *k, const struct job *j,
+                           struct verdict *v)
+{
+    bool home = v->count == 0;
     for (uint32_t i = 0; i < v->count; i++)
         home |= !v->candidates[i].too_short;
+    if (!home && !emp_fair_overdue(&c->settings->fairness, j->tier, emp_job_waited_ms(c, j)))
+        home = (v->away = home_away(c, k)) != NULL;
     if (!home)
         return;
     uint32_t n = 0;
@@ -224,7 +248,7 @@ void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct 
     for (size_t i = 0; i < c->all_count; i++)
         if (c->all[i]->link && candidate_make(c, k, j, c->all[i], &v->candidates[v->count]))
             v->count++;
-    drop_too_short(v);
+    drop_too_short(c, k, j, v);
     v->best = cheapest(c, v, false);
     if (v->best == NULL)
         return;

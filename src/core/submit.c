@@ -107,6 +107,15 @@ static struct workflow_place *workflow_find(struct emp_core *c, struct emp_str n
                : NULL;
 }
 
+/* The fair share of a job's workflow begins where its first step stands, and goes on from there as
+ * a flow does: later steps keep the place, and a flood under one workflow's name stands behind
+ * itself. */
+static int64_t workflow_advance(struct emp_core *c, struct workflow_place *w, const struct job *j)
+{
+    return emp_fair_tag(&c->settings->fairness, &w->flow, INT64_MIN, j->tier, j->class->mean_ms,
+                        c->slots ? c->slots : 1);
+}
+
 static void workflow_remember(struct emp_core *c, struct emp_str name, const struct job *j)
 {
     if (name.len == 0)
@@ -117,7 +126,9 @@ static void workflow_remember(struct emp_core *c, struct emp_str name, const str
         c->workflow_count = 0;
     }
     emp_arena_reserve(&c->arena, c->workflows, c->workflow_count, c->workflow_cap);
-    c->workflows[c->workflow_count] = (struct workflow_place){j->tag, j->priority};
+    struct workflow_place *w = &c->workflows[c->workflow_count];
+    *w = (struct workflow_place){.flow.next_tag = j->tag, .priority = j->priority};
+    workflow_advance(c, w, j);
     emp_map_put(&c->workflow_by_name, emp_mix64(emp_str_hash(name)) | 1,
                 (uint32_t)c->workflow_count++);
 }
@@ -142,18 +153,20 @@ struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double pri
     return &c->flows[c->flow_count++];
 }
 
-/* A job's place: a later step of a workflow keeps the first one's, workflow_datetime moves it back
- * in time as far as it says (a day at most), otherwise its customer's fair share decides. */
+/* A job's place: a later step of a workflow stands behind the earlier ones, however long ago they
+ * came; workflow_datetime moves a first one back in time as far as it says (a day at most);
+ * otherwise its customer's fair share decides, to which every step is charged. */
 void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *s)
 {
-    const struct workflow_place *first = workflow_find(c, s->workflow);
+    struct workflow_place *w = workflow_find(c, s->workflow);
     bool given = !isnan(s->workflow_priority);
-    j->priority = given ? s->workflow_priority : first ? first->priority : s->priority;
-    if (first) {
-        j->tag = first->tag;
+    j->priority = given ? s->workflow_priority : w ? w->priority : s->priority;
+    j->tag = emp_fair_tag(&c->settings->fairness, emp_core_flow(c, j->customer, j->priority),
+                          c->virtual_now, j->tier, j->class->mean_ms, c->slots ? c->slots : 1);
+    if (w) {
+        int64_t kept = workflow_advance(c, w, j);
+        j->tag = kept < j->tag ? kept : j->tag;
     } else {
-        j->tag = emp_fair_tag(&c->settings->fairness, emp_core_flow(c, j->customer, j->priority),
-                              c->virtual_now, j->tier, j->class->mean_ms, c->slots ? c->slots : 1);
         if (s->workflow_datetime > 0) {
             int64_t ago = c->now.wall - s->workflow_datetime, day = 24 * 3600 * 1000;
             j->tag -= ago < 0 ? 0 : ago > day ? day : ago;
@@ -161,6 +174,16 @@ void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec
         workflow_remember(c, s->workflow, j);
     }
     j->rank = emp_fair_rank(&c->settings->fairness, j->tag, j->priority);
+}
+
+/* A restored job's workflow goes on behind it. Jobs come in the order of their numbers. */
+void emp_core_order_restored(struct emp_core *c, const struct job *j, struct emp_str workflow)
+{
+    struct workflow_place *w = workflow_find(c, workflow);
+    if (w == NULL)
+        workflow_remember(c, workflow, j);
+    else
+        workflow_advance(c, w, j);
 }
 
 static void admit(struct emp_core *c, const struct emp_event *e)

@@ -331,12 +331,18 @@ static bool service_offered(const struct emp_job_spec *job, const struct emp_mac
     return require(&r, m, EMP_E_UNKNOWN_SERVICE, "service_required", why);
 }
 
+bool emp_match_reserved(const struct emp_machine_facts *m, struct emp_str workflow)
+{
+    struct emp_requirement r = {
+        .path = EMP_STR("workflow_id"), .text = workflow, .kind = EMP_REQUIRE_TEXT};
+    return workflow.len ? satisfied(&r, m) : any_value(values_of(m, r.path));
+}
+
 static bool workflow_admitted(const struct emp_job_spec *job, const struct emp_machine_facts *m,
                               struct emp_error *why)
 {
-    struct emp_requirement r = {
-        .path = EMP_STR("workflow_id"), .text = job->workflow, .kind = EMP_REQUIRE_TEXT};
-    if (!any_value(values_of(m, r.path)) || satisfied(&r, m))
+    bool ours = job->workflow.len && emp_match_reserved(m, job->workflow);
+    if (ours || !emp_match_reserved(m, (struct emp_str){0}))
         return true;
     if (why)
         emp_fail(why, EMP_E_UNRUNNABLE, "workflow_id",

@@ -27,6 +27,9 @@
 bool emp_match_machine(const struct emp_job_spec *job, const struct emp_machine_facts *m,
                        struct emp_error *why);
 
+/* Is the machine reserved for this workflow (among others)? For any at all, when it is empty? */
+bool emp_match_reserved(const struct emp_machine_facts *m, struct emp_str workflow);
+
 /* Does the configured pool promise machines that could run it: lists the service, guarantees the
  * hardware, region, customer, compliance? A pool that names no services promises nothing (false);
  * none promises custom nodes or free capabilities. A customer's own pool counts as strictly

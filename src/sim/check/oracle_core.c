@@ -422,9 +422,11 @@ static void on_persist(struct emp_sim_oracle *o, const struct emp_change *c)
 static void leave_link(struct emp_sim_oracle *o, uint32_t machine, int64_t grace_ms)
 {
     struct emp_sim_oracle_machine *m = &o->machines[machine];
+    const struct emp_settings_lease *l = &o->scene->plan.core.lease;
+    emp_mono_ms closed = o->now.mono + grace_ms, silent = m->heard_at + l->silent_ms + l->beat_ms;
     m->link = 0;
     m->leaving = false;
-    m->lose_at = o->now.mono + grace_ms;
+    m->lose_at = closed < silent ? closed : silent > o->now.mono ? silent : o->now.mono;
 }
 
 static void on_welcome(struct emp_sim_oracle *o, emp_link link)

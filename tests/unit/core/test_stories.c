@@ -1,38 +1,5 @@
 /* Short stories: what the broker's brain does in the situations that matter, as its own trace. */
-#include "world.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <string.h>
-
-static int setup(void **state)
-{
-    static struct world w;
-    world_init(&w);
-    *state = &w;
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_release(*state);
-    return 0;
-}
-
-static void join(struct world *w, emp_link link, const char *id, const char *pool, uint32_t slots)
-{
-    struct emp_machine_facts f = world_facts(id, pool, slots);
-    world_hello(w, link, &f, NULL, 0, NULL, 0);
-}
-
-static emp_job_num submit(struct world *w, const char *service)
-{
-    struct emp_job_spec s = world_spec(service);
-    return world_submit(w, &s);
-}
+#include "stories.h"
 
 static void a_job_runs(void **state)
 {
@@ -40,7 +7,7 @@ static void a_job_runs(void **state)
     w->show_persist = true;
     assert_int_equal(submit(w, "simulation"), 1);
     world_expect(w, "persist job 1 pending attempt 0\n");
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "persist job 1 assigned attempt 1\n"
                     "link 10: assign 1/1\n");
@@ -56,7 +23,7 @@ static void a_job_runs(void **state)
 static void a_late_report_changes_nothing(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_quiet(w);
     world_pass(w, 7000); /* silent */
@@ -64,7 +31,7 @@ static void a_late_report_changes_nothing(void **state)
     world_pass(w, 3000);
     world_expect(w, "link 10: closed, silent for too long\n"
                     "job 1 requeued: machine_lost\n");
-    join(w, 11, "m2", "fast-lane", 1);
+    world_join(w, 11, "m2", "fast-lane", 1);
     world_quiet(w);
     /* the silent one comes back with its old lease, and then with a result */
     struct emp_machine_facts f = world_facts("m1", "fast-lane", 1);
@@ -83,7 +50,7 @@ static void a_late_report_changes_nothing(void **state)
 static void a_closed_connection_may_return_within_five_seconds(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_started(w, 10, 1, 1);
     world_quiet(w);
@@ -112,7 +79,7 @@ static void a_closed_connection_may_return_within_five_seconds(void **state)
 static void a_restarted_agent_loses_its_old_leases_at_once(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_quiet(w);
     struct emp_machine_facts f = world_facts("m1", "fast-lane", 1);
@@ -127,13 +94,13 @@ static void a_restarted_agent_loses_its_old_leases_at_once(void **state)
 static void an_assignment_that_never_arrived_is_taken_back(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     struct emp_event closed = {.kind = EMP_EVENT_LINK_CLOSED};
     closed.link = 10;
     world_step(w, &closed);
     world_quiet(w);
-    join(w, 11, "m1", "fast-lane", 1);
+    world_join(w, 11, "m1", "fast-lane", 1);
     world_expect(w, "link 11: welcome to fast-lane\n"
                     "job 1 requeued: machine_lost\n"
                     "link 11: assign 1/2\n");
@@ -142,8 +109,8 @@ static void an_assignment_that_never_arrived_is_taken_back(void **state)
 static void a_broker_restart_adopts_what_runs(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
-    join(w, 11, "m2", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 11, "m2", "fast-lane", 1);
     for (int i = 0; i < 3; i++)
         submit(w, "simulation");
     world_started(w, 10, 1, 1);
@@ -164,8 +131,8 @@ static void a_broker_restart_adopts_what_runs(void **state)
 static void a_short_job_does_not_stand_behind_a_video(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "fast", "fast-lane", 1);
-    join(w, 11, "big", "heavy", 1);
+    world_join(w, 10, "fast", "fast-lane", 1);
+    world_join(w, 11, "big", "heavy", 1);
     world_quiet(w);
     struct emp_job_spec video = world_spec("video");
     video.estimated_duration_ms = 600000;
@@ -274,7 +241,7 @@ static void two_models_never_share_a_file(void **state)
 static void a_cancelled_run_frees_its_lease_at_once(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     submit(w, "simulation");
     world_quiet(w);
@@ -292,8 +259,8 @@ static void a_cancelled_run_frees_its_lease_at_once(void **state)
 static void a_poison_job_ends_and_machines_are_not_blamed(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
-    join(w, 11, "m2", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 11, "m2", "fast-lane", 1);
     submit(w, "simulation");
     world_quiet(w);
     world_finished(w, 10, EMP_MESSAGE_FAILED, 1, 1, EMP_E_JOB_FAILED, 10);
@@ -320,7 +287,7 @@ static void a_poison_job_ends_and_machines_are_not_blamed(void **state)
 static void a_job_that_may_not_be_retried_fails_at_once(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_quiet(w);
     world_finished(w, 10, EMP_MESSAGE_FAILED, 1, 1, EMP_E_JOB_REJECTED, 0);
@@ -331,7 +298,7 @@ static void a_job_that_may_not_be_retried_fails_at_once(void **state)
 static void a_hand_back_is_not_counted(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     struct emp_job_spec s = world_spec("simulation");
     s.max_retries = 1;
     world_submit(w, &s);
@@ -353,7 +320,7 @@ static void what_nothing_can_run_is_refused(void **state)
     struct emp_job_spec s = world_spec("teleport");
     s.wait = true;
     assert_int_equal(world_submit(w, &s), 1);
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     struct emp_requirement need = {.path = EMP_STR("hardware.gpu_memory_gb"),
                                    .number = 24,
                                    .kind = EMP_REQUIRE_NUMBER_AT_LEAST};
@@ -401,7 +368,7 @@ static void impatience_overtakes_priority(void **state)
     for (int i = 0; i < 3; i++)
         world_submit(w, &high);
     world_quiet(w);
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "link 10: assign 1/1\n");
 }
@@ -416,7 +383,7 @@ static void higher_priority_first_then_arrival(void **state)
         world_submit(w, &s);
     }
     world_quiet(w);
-    join(w, 10, "m1", "fast-lane", 5);
+    world_join(w, 10, "m1", "fast-lane", 5);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "link 10: assign 4/1\n"
                     "link 10: assign 2/1\n"
@@ -435,7 +402,7 @@ static void a_flood_does_not_delay_others(void **state)
         world_submit(w, &flood);
     emp_job_num mine = world_submit(w, &one);
     world_quiet(w);
-    join(w, 10, "m1", "fast-lane", 2);
+    world_join(w, 10, "m1", "fast-lane", 2);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "link 10: assign 1/1\n"
                     "link 10: assign 101/1\n");
@@ -445,8 +412,8 @@ static void a_flood_does_not_delay_others(void **state)
 static void a_machine_that_fails_good_jobs_is_quarantined(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "bad", "fast-lane", 1);
-    join(w, 11, "good", "fast-lane", 1);
+    world_join(w, 10, "bad", "fast-lane", 1);
+    world_join(w, 11, "good", "fast-lane", 1);
     struct emp_core_machine *m = NULL;
     for (int n = 0; n < 20; n++) {
         emp_job_num job = submit(w, "simulation");
@@ -479,7 +446,7 @@ static void among_the_late_the_oldest_has_every_other_turn(void **state)
     }
     world_pass(w, w->settings.fairness.patience_ms[EMP_TIER_FREE] + 2000);
     world_quiet(w);
-    join(w, 10, "m1", "fast-lane", 4);
+    world_join(w, 10, "m1", "fast-lane", 4);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "link 10: assign 1/1\n"
                     "link 10: assign 6/1\n"
@@ -498,7 +465,7 @@ static void patience_does_not_look_at_the_wall(void **state)
     w->now.wall -= 24 * 3600 * 1000;
     world_submit(w, &high);
     world_quiet(w);
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     world_expect(w, "link 10: welcome to fast-lane\n"
                     "link 10: assign 1/1\n");
     w->now.wall += 48LL * 3600 * 1000; /* and nobody is late because it jumped */
@@ -513,7 +480,7 @@ static void patience_does_not_look_at_the_wall(void **state)
 static void a_retry_of_what_ended_meanwhile_is_refused(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_started(w, 10, 1, 1);
     struct emp_job_record seen = w->changes[w->change_count - 1].job.record; /* in progress */
@@ -552,14 +519,14 @@ static void models_on_their_way_take_room_too(void **state)
 static void who_has_fewer_slots_than_we_think_greets_again(void **state)
 {
     struct world *w = *state;
-    join(w, 10, "m1", "fast-lane", 1);
+    world_join(w, 10, "m1", "fast-lane", 1);
     submit(w, "simulation");
     world_quiet(w);
     world_finished(w, 10, EMP_MESSAGE_RETURNED, 1, 1, EMP_E_AGAIN, 0);
     world_expect(w, "job 1 requeued: again\n"
                     "link 10: ack 1/1\n"
                     "link 10: closed, its leases are not those we know of: greet again\n");
-    join(w, 11, "m1", "fast-lane", 1);
+    world_join(w, 11, "m1", "fast-lane", 1);
     world_expect(w, "link 11: welcome to fast-lane\n"
                     "link 11: assign 1/2\n");
 }
@@ -567,7 +534,6 @@ static void who_has_fewer_slots_than_we_think_greets_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         STORY(a_job_runs),
         STORY(a_late_report_changes_nothing),
         STORY(a_closed_connection_may_return_within_five_seconds),

@@ -80,6 +80,14 @@ static void keep_facts(struct world *w, struct emp_machine_facts *f)
     f->pool = keep(w, f->pool);
     f->region = keep(w, f->region);
     f->services = keep_all(w, f->services, f->service_count);
+    f->compliance = keep_all(w, f->compliance, f->compliance_count);
+    struct emp_capability *caps =
+        emp_arena_dup(&w->store_arena, f->caps, f->cap_count * sizeof *f->caps);
+    for (uint32_t i = 0; i < f->cap_count; i++) {
+        caps[i].path = keep(w, caps[i].path);
+        caps[i].text = keep(w, caps[i].text);
+    }
+    f->caps = caps;
 }
 
 static const struct emp_job_spec *spec_of(const struct world *w, emp_job_num num)
@@ -295,6 +303,26 @@ void world_hello(struct world *w, emp_link link, const struct emp_machine_facts 
     m.hello.held_count = held_count;
     m.hello.copies = (struct emp_copy *)copies;
     m.hello.copy_count = copy_count;
+    world_message(w, link, &m);
+}
+
+void world_join(struct world *w, emp_link link, const char *id, const char *pool, uint32_t slots)
+{
+    struct emp_machine_facts f = world_facts(id, pool, slots);
+    world_hello(w, link, &f, NULL, 0, NULL, 0);
+}
+
+void world_close(struct world *w, emp_link link)
+{
+    struct emp_event e = {.kind = EMP_EVENT_LINK_CLOSED};
+    e.link = link;
+    world_step(w, &e);
+}
+
+void world_beat(struct world *w, emp_link link)
+{
+    struct emp_message m = {.kind = EMP_MESSAGE_BEAT};
+    m.beat.disk_free_bytes = 100LL << 30;
     world_message(w, link, &m);
 }
 

@@ -42,6 +42,10 @@ struct emp_machine_facts world_facts(const char *id, const char *pool, uint32_t 
 void world_hello(struct world *w, emp_link link, const struct emp_machine_facts *f,
                  const struct emp_held *held, uint32_t held_count, const struct emp_copy *copies,
                  uint32_t copy_count);
+/* The same with nothing held, and the defaults of world_facts. */
+void world_join(struct world *w, emp_link link, const char *id, const char *pool, uint32_t slots);
+void world_close(struct world *w, emp_link link); /* its connection breaks */
+void world_beat(struct world *w, emp_link link);
 void world_started(struct world *w, emp_link link, emp_job_num job, uint32_t attempt);
 void world_finished(struct world *w, emp_link link, enum emp_message_kind kind, emp_job_num job,
                     uint32_t attempt, int code, int64_t run_ms);
