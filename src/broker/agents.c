@@ -178,7 +178,8 @@ void emp_agents_adopt(struct emp_broker *b, int fd, const void *extra, size_t ex
     struct emp_agent_link *l;
     uint32_t place;
 
-    if (b->loop.ended || atomic_load(&b->stopping) || all->count >= EMP_AGENTS_MAX) {
+    if (b->loop.ended || atomic_load(&b->stopping) || all->count >= all->max) {
+        emp_log_debug("a link is turned away: %u are open, %u may be", all->count, all->max);
         close(fd);
         return;
     }

@@ -31,7 +31,7 @@ struct emp_agents {
     struct emp_arena scratch;     /* one message in */
     struct emp_buf out;           /* one message out */
     emp_link last;
-    uint32_t count, loads; /* loads: payloads being read */
+    uint32_t count, max, loads; /* loads: payloads being read */
     uint64_t messages, bad;
     uv_timer_t hello;
 };

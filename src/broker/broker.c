@@ -24,6 +24,7 @@ enum {
     LEAVE_MS = 3000, /* for agents to take their good-bye */
     HTTP_GRACE_MS = 2000,
     COMMIT_GRACE_MS = 5000,
+    OWN_DESCRIPTORS = 512, /* of store, readers, output files; the rest is for connections */
 };
 
 /* ------------------------------------------------------------------ start */
@@ -46,7 +47,23 @@ static void defaults(struct emp_broker_options *o)
                                                   : 10LL * 1000 * 1000 * 1000;
     o->payload_cache_bytes = o->payload_cache_bytes ? o->payload_cache_bytes : 64 * 1000 * 1000;
     o->retention_ms = o->retention_ms ? o->retention_ms : 30LL * 24 * 3600 * 1000;
+    o->connections_max = o->connections_max ? o->connections_max : 10000;
     o->event_streams_max = o->event_streams_max ? o->event_streams_max : 10000;
+}
+
+/* The store must never find that connections took the last descriptor. */
+static void share_descriptors(struct emp_broker *b)
+{
+    uint32_t all = emp_fd_limit_raise();
+    uint32_t rest = all > 2 * OWN_DESCRIPTORS ? all - OWN_DESCRIPTORS : all / 2;
+    uint32_t clients = b->o.connections_max < rest / 3 * 2 ? b->o.connections_max : rest / 3 * 2;
+
+    if (clients < b->o.connections_max)
+        emp_log_warn("%u connections of clients at most, not %u: the system allows %u open files "
+                     "(ulimit -n)",
+                     clients, b->o.connections_max, all);
+    b->o.connections_max = clients;
+    b->agents.max = rest - clients < EMP_AGENTS_MAX ? rest - clients : EMP_AGENTS_MAX;
 }
 
 static char *absolute(const char *path)
@@ -237,6 +254,7 @@ int emp_broker_run(const struct emp_broker_options *o)
         abort();
     b->o = *o;
     defaults(&b->o);
+    share_descriptors(b);
     b->started_at = emp_mono_now();
     b->auth = (struct emp_auth){b->o.api_keys, b->o.agent_tokens, b->o.api_key_count,
                                 b->o.agent_token_count};

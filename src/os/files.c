@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -83,6 +84,19 @@ int emp_fd_write_all(int fd, const void *data, size_t len)
         len -= (size_t)n;
     }
     return 0;
+}
+
+uint32_t emp_fd_limit_raise(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return 1024; // what every system gives
+    rlim_t before = l.rlim_cur;
+    l.rlim_cur = l.rlim_max;
+    if (l.rlim_cur != before && setrlimit(RLIMIT_NOFILE, &l) < 0)
+        l.rlim_cur = before;
+    return l.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)l.rlim_cur;
 }
 
 int emp_file_publish(int fd, const char *from, const char *to, struct emp_error *err)

@@ -37,6 +37,11 @@ int emp_file_publish(int fd, const char *from, const char *to, struct emp_error 
 /* Writes all of it, over short writes and EINTR. 0 or EMP_E_*. */
 int emp_fd_write_all(int fd, const void *data, size_t len);
 
+/* Raises this process's limit of open descriptors to the highest that the system allows it, and
+ * returns it. For a process with many sockets; not for one that starts old programs, which inherit
+ * it. */
+uint32_t emp_fd_limit_raise(void);
+
 /* mkdir -p: makes missing parents too; an existing directory is success (its mode is left alone), a
  * file in its place EMP_E_CONFLICT. */
 int emp_dir_make(const char *path, mode_t mode, struct emp_error *err);

@@ -1,8 +1,9 @@
 /* A disk that is full: the broker says so, loses nothing that it acknowledged, and goes on when there is room. */
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import net from 'node:net';
 import test from 'node:test';
-import { limits, smallDisk, until, within } from './lib.mjs';
+import { limits, raw, smallDisk, tick, until, within } from './lib.mjs';
 
 /* Fills what is left, to the last byte. */
 function fill(file) {
@@ -90,4 +91,20 @@ test('kill -9 while the disk is full: what was acknowledged is there afterwards'
     await broker.start();
     for (const id of acknowledged) assert.equal((await broker.job(id)).status, 'pending');
     await broker.simulate();
+}));
+
+test('more connections than the system has descriptors: the store keeps its own', limits, within(async (w) => {
+    const broker = await w.broker({ wrap: ['sh', '-c', 'ulimit -n 160 && exec "$@"', 'sh'] });
+    assert.match(broker.process.output, /ulimit -n/, 'it says that there are fewer than configured');
+    await w.agent(broker).start();
+    const running = await broker.simulate({ duration_ms: 3000 });
+    const idle = Array.from({ length: 300 }, () => net.connect(broker.port, '127.0.0.1').on('error', () => {}));
+    await Promise.all(idle.map((s) => new Promise((done) => s.once('connect', done).once('error', done))));
+    const waiting = raw(broker.port, { method: 'POST', path: '/api/jobs', body: '{"service_required":"simulation"}' });
+    await tick(4000); // the job ends meanwhile, and is kept
+    for (const s of idle) s.destroy();
+    assert.equal((await waiting).status, 201, 'who waited in the queue of connections is served');
+    assert.deepEqual((await broker.state(running, 'completed')).attempts.length, 1);
+    await broker.state((await waiting).body.job_id, 'completed');
+    assert.doesNotMatch(broker.process.output, /too many open files|cannot be/i);
 }));

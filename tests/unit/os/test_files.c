@@ -332,6 +332,22 @@ static void the_lock_ends_with_its_process(void **state)
     emp_dir_lock_release(&mine);
 }
 
+static void the_limit_of_descriptors_is_raised_to_what_is_allowed(void **state)
+{
+    struct rlimit before, l;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    l = before;
+    l.rlim_cur = 64;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &l), 0);
+    assert_int_equal(emp_fd_limit_raise(), before.rlim_max);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+    assert_int_equal(l.rlim_cur, before.rlim_max);
+    assert_int_equal(emp_fd_limit_raise(), before.rlim_max); // nothing left to raise
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +364,7 @@ int main(void)
         place_test(a_write_error_is_its_error),
         place_test(short_writes_are_continued),
         place_test(the_free_room_is_what_the_file_system_says),
+        cmocka_unit_test(the_limit_of_descriptors_is_raised_to_what_is_allowed),
         cmocka_unit_test(names_that_stay_below_are_safe),
         cmocka_unit_test(names_that_lead_elsewhere_are_not),
         cmocka_unit_test(long_names_are_not_safe),
