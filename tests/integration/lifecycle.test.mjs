@@ -243,7 +243,7 @@ describe('order', { concurrency: 4 }, () => {
 
     it('workflow_priority orders instead of priority; a later step keeps its workflow’s place', limits, within(async (w) => {
         const broker = await w.broker();
-        const ids = [], workflow_datetime = Date.now() - 5000;
+        const ids = [], workflow_datetime = Date.now() - 120_000; // more than what fairness between customers weighs
         const add = async (name, more) => ids.push(await broker.simulate({ duration_ms: 30, name }, more));
         const first = await broker.simulate({ duration_ms: 1 }, { workflow_id: 'w', current_step: 1, total_steps: 2, workflow_datetime });
         for (const n of [1, 2, 3]) await add(`other ${n}`, { customer_id: 'x' });
