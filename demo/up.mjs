@@ -171,6 +171,7 @@ async function up(options) {
 }
 
 async function once(options) {
+    if (options.json) writeFileSync(options.json, '[]\n'); // better to fail now than after the work
     const running = await runningDemo();
     if (!running) {
         return withFleet(0, (fleet, dir) => {
