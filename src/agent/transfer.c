@@ -205,7 +205,7 @@ static bool usable_part(struct emp_transfer *t, int64_t bytes)
     if (n.bytes != t->model->bytes || strcmp(n.sha256, t->model->sha256) != 0)
         return false;
     if (n.etag.len && n.url.len) {
-        t->etag = strndup(n.etag.ptr, n.etag.len);
+        t->etag = emp_str_heap(n.etag);
         t->etag_url = n.url;
     }
     return resumable(t);

@@ -25,6 +25,17 @@ struct emp_str emp_str_copy(struct emp_arena *a, struct emp_str s)
     return (struct emp_str){copy, s.len};
 }
 
+char *emp_str_heap(struct emp_str s)
+{
+    char *copy = malloc((size_t)s.len + 1);
+    if (copy == NULL)
+        return NULL;
+    if (s.len)
+        memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}
+
 uint64_t emp_str_hash(struct emp_str s)
 {
     uint64_t h = UINT64_C(0xcbf29ce484222325);

@@ -27,6 +27,7 @@ static inline bool emp_str_eq(struct emp_str a, struct emp_str b)
 }
 int emp_str_cmp(struct emp_str a, struct emp_str b);                /* bytewise; <0, 0, >0 */
 struct emp_str emp_str_copy(struct emp_arena *a, struct emp_str s); /* NUL-terminated copy */
+char *emp_str_heap(struct emp_str s);    /* the same from malloc; NULL when there is no memory */
 uint64_t emp_str_hash(struct emp_str s); /* FNV-1a with a finaliser; the same everywhere */
 
 /* Well-formed UTF-8 (RFC 3629: nothing overlong, no surrogates, up to U+10FFFF). NUL is a character

@@ -98,11 +98,14 @@ static int check_current(const struct emp_job_record *r, uint32_t attempt, struc
     return 0;
 }
 
-static struct upload *upload_new(struct emp_broker *b, struct emp_error *err)
+static struct upload *upload_new(struct emp_broker *b, struct emp_str name, struct emp_error *err)
 {
     struct upload *u = calloc(1, sizeof *u);
 
-    if (u == NULL || (u->hash = emp_sha256_new()) == NULL) {
+    if (u == NULL || (u->name = emp_str_heap(name)) == NULL ||
+        (u->hash = emp_sha256_new()) == NULL) {
+        if (u)
+            free(u->name);
         free(u);
         emp_fail(err, EMP_E_INTERNAL, NULL, "no memory");
         return NULL;
@@ -156,7 +159,7 @@ bool emp_artifact_begin(const struct emp_call *c)
         return true;
     }
     if (r == 0 && (r = check_current(&job.record, attempt, &err)) == 0)
-        u = upload_new(c->peer.broker, &err);
+        u = upload_new(c->peer.broker, c->args[2], &err);
     emp_arena_release(&a);
     if (u == NULL) {
         emp_answer_error(&c->peer, &err);
@@ -164,7 +167,6 @@ bool emp_artifact_begin(const struct emp_call *c)
     }
     u->job = num;
     u->attempt = attempt;
-    u->name = strndup(c->args[2].ptr, c->args[2].len);
     if (sha256 && strlen(sha256) == EMP_SHA256_HEX - 1)
         memcpy(u->want, sha256, EMP_SHA256_HEX);
     emp_http_set_user(c->peer.http, u);

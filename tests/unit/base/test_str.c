@@ -27,6 +27,9 @@ static void slices(void **state)
     struct emp_str copy = emp_str_copy(&a, (struct emp_str){"abcdef", 3});
     assert_string_equal(copy.ptr, "abc");
     assert_string_equal(emp_str_copy(&a, emp_str_z(NULL)).ptr, "");
+    char *heap = emp_str_heap((struct emp_str){"abcdef", 3});
+    assert_string_equal(heap, "abc");
+    free(heap);
     emp_arena_release(&a);
 }
 
