@@ -221,7 +221,7 @@ struct emp_core {
     struct class **dirty_classes;
     size_t dirty_count, dirty_cap;
     bool dirty_all;
-    bool holding; /* some job is held for a busy machine although another is idle */
+    bool holding; /* some job is held for a busy or absent machine although another is idle */
     emp_mono_ms heads_refreshed;
 
     struct machine **all; /* remembered, in order of first sight */

@@ -365,12 +365,12 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
         emp_attempt_assign(c, j, v.chosen->machine, &d);
         return k->head != NULL;
     }
+    c->holding |= v.best != NULL || v.away != NULL;
     if (v.best == NULL)
         return false;
     if (j->held_since == 0)
         j->held_since = c->now.mono;
     j->held_for = v.best->machine;
-    c->holding = true;
     promise(c, v.best->machine);
     emp_arena_reserve(&c->scratch, held->jobs, held->count, held->cap);
     held->jobs[held->count++] = j;
