@@ -30,12 +30,12 @@ for (const [name, stop] of [['kill -9', (b) => b.kill()], ['SIGTERM', (b) => b.s
         it('what ended while it was away is reported afterwards', limits, within(async (w) => {
             const broker = await w.broker();
             const agent = await w.agent(broker, { slots: 3 }).start();
-            const good = await broker.simulate({ duration_ms: 700, result: 'kept' });
-            const bad = await broker.simulate({ duration_ms: 700, fail: 'permanent' });
-            const file = await broker.simulate({ duration_ms: 700, output_bytes: 5000 });
+            const good = await broker.simulate({ duration_ms: 3000, result: 'kept' });
+            const bad = await broker.simulate({ duration_ms: 3000, fail: 'permanent' });
+            const file = await broker.simulate({ duration_ms: 3000, output_bytes: 5000 });
             for (const id of [good, bad, file]) await broker.state(id, 'in_progress');
             await stop(broker);
-            await tick(1500);
+            await tick(4000);
             await broker.start();
             assert.equal((await broker.state(good, 'completed')).result, 'kept');
             assert.equal((await broker.state(bad, 'failed')).code, 'job_rejected');
