@@ -256,6 +256,8 @@ static void rig(struct rig *g, struct place *p)
 
 static void unrig(struct rig *g)
 {
+    if (g->transfer && !g->done) // of a case that failed
+        emp_transfer_cancel(g->transfer);
     emp_http_client_close(g->http, NULL, NULL);
     while (uv_loop_alive(&g->p->loop))
         uv_run(&g->p->loop, UV_RUN_ONCE);

@@ -152,6 +152,8 @@ static int teardown(void **state)
 {
     struct rig *g = *state;
     *state = g->p;
+    if (g->upload && !g->done) // of a case that failed
+        emp_upload_cancel(g->upload);
     emp_http_client_close(g->http, NULL, NULL);
     while (uv_loop_alive(&g->p->loop))
         uv_run(&g->p->loop, UV_RUN_ONCE);
