@@ -36,7 +36,8 @@ static int check_one(const char *text, bool loud, struct emp_error *err)
     const char *rest;
     if (!number(text, &seed, &rest) || *rest)
         return emp_fail(err, EMP_E_INVALID, "seed", "--seed \"%s\" is not a whole number", text);
-    emp_sim_check_seed(seed, loud ? stdout : NULL, stdout, &r);
+    emp_sim_check_seed(
+        seed, &(struct emp_sim_check_options){.log = loud ? stdout : NULL, .report = stdout}, &r);
     printf("seed %llu: %llu jobs: %llu completed, %llu failed, %llu cancelled; %llu events, "
            "%lld.%03lld s\n"
            "log hash %016llx\n1 seeds, %d violations\n",

@@ -76,7 +76,8 @@ static const char *check_idle(struct emp_core *c, const struct job *j)
         if (!emp_class_matches(c, j->class, c->idle[i]))
             continue;
         emp_core_decide(c, j->class, (struct job *)j, &v);
-        if (v.chosen)
+        /* that patience with a machine of its own length has ended is noticed within a second */
+        if (v.chosen && !v.chosen->too_short)
             return "a job waits although an idle machine fits and nothing better is promised";
     }
     return NULL;

@@ -72,8 +72,12 @@ void emp_sim_world_run(struct emp_sim_world *w, emp_mono_ms until)
     while (!w->ended && (t = emp_heap_peek(&w->queue)) && t->at <= until) {
         assert(t->at >= w->now);
         emp_heap_pop(&w->queue);
+        w->instant_events = w->now == t->at ? w->instant_events + 1 : 0;
         w->now = t->at;
         w->events++;
+        if (w->instant_events > EMP_SIM_INSTANT_EVENTS_MAX)
+            emp_sim_violation(w, "time stands still: %d things happen at one instant",
+                              EMP_SIM_INSTANT_EVENTS_MAX);
         t->fire(w, t->ctx);
     }
     if (!w->ended && w->now < until)

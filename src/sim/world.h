@@ -33,7 +33,10 @@ struct emp_sim_timer {
     void *ctx;
 };
 
-enum { EMP_SIM_VIOLATION_MAX = 1024 };
+enum {
+    EMP_SIM_VIOLATION_MAX = 1024,
+    EMP_SIM_INSTANT_EVENTS_MAX = 100000, /* more at one instant: somebody wants a tick for ever */
+};
 
 struct emp_sim_world {
     uint64_t seed;
@@ -43,6 +46,7 @@ struct emp_sim_world {
     struct emp_arena heap_arena; /* of the queue alone */
     struct emp_heap queue;
     uint64_t order;
+    uint64_t instant_events;
     uint64_t events; /* fired so far: the "step" of messages */
     struct emp_sim_trace trace;
     bool ended;                            /* emp_sim_world_run returns */

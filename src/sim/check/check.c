@@ -68,7 +68,8 @@ static void fill(const struct emp_sim_scene *c, struct emp_sim_check_result *ret
     memcpy(ret->violation, w->violation, sizeof ret->violation);
 }
 
-void emp_sim_check_seed(uint64_t seed, FILE *log, FILE *report, struct emp_sim_check_result *ret)
+void emp_sim_check_seed(uint64_t seed, const struct emp_sim_check_options *o,
+                        struct emp_sim_check_result *ret)
 {
     struct emp_sim_scene *c = calloc(1, sizeof *c);
     struct emp_sim_world first = {.seed = seed};
@@ -78,14 +79,16 @@ void emp_sim_check_seed(uint64_t seed, FILE *log, FILE *report, struct emp_sim_c
     behaviour.ctx = c;
     emp_sim_plan_make(&c->plan, &first);
     emp_sim_system_init(&c->system, seed, &c->plan.network, &behaviour);
-    c->system.world.trace.file = log;
     emp_sim_oracle_init(&c->oracle, c);
+    c->system.world.trace.file = o->log;
+    c->oracle.outside_only = o->outside_only;
+    c->plan.broker.check = !o->outside_only;
     build(c);
     begin(c);
     emp_sim_world_run(&c->system.world, EMP_NEVER - 1);
     fill(c, ret);
-    if (report && ret->violation[0])
-        show(c, report);
+    if (o->report && ret->violation[0])
+        show(c, o->report);
     emp_sim_system_release(&c->system);
     emp_sim_oracle_release(&c->oracle);
     emp_sim_plan_release(&c->plan);
@@ -97,7 +100,7 @@ uint64_t emp_sim_check_range(uint64_t first, uint64_t last, bool stop_early, FIL
     struct emp_sim_check_result r;
     uint64_t seeds = 0, violations = 0, jobs = 0, events = 0;
     for (uint64_t seed = first; seed <= last; seed++) {
-        emp_sim_check_seed(seed, NULL, out, &r);
+        emp_sim_check_seed(seed, &(struct emp_sim_check_options){.report = out}, &r);
         seeds++;
         jobs += r.jobs;
         events += r.events;

@@ -21,9 +21,14 @@ struct emp_sim_check_result {
     char violation[EMP_SIM_VIOLATION_MAX]; /* empty: none */
 };
 
-/* Runs one seed. log: every entry as a line, NULL for none. report: on a violation the seed, the
- * step and the last events, NULL for none. */
-void emp_sim_check_seed(uint64_t seed, FILE *log, FILE *report, struct emp_sim_check_result *ret);
+struct emp_sim_check_options {
+    FILE *log;    /* every entry as a line; NULL: none */
+    FILE *report; /* on a violation the seed, the step and the last events; NULL: none */
+    bool
+        outside_only; /* the oracle alone: the brains' own checks (emp_core_check …) are left out */
+};
+void emp_sim_check_seed(uint64_t seed, const struct emp_sim_check_options *o,
+                        struct emp_sim_check_result *ret);
 
 /* Seeds first … last; stops at the first violation when stop_early. Prints to `out` each violation,
  * and at the end "N seeds, N violations". The number of violations. */

@@ -46,8 +46,13 @@ static void arrive(struct emp_sim_world *w, void *ctx)
     struct emp_sim_scene *c = ctx;
     struct emp_random *r = &c->client_random;
     int64_t n = emp_sim_between(r, 1, c->plan.burst_max);
-    for (int64_t i = 0; i < n && !emp_sim_client_is_done(c) && !w->ended; i++)
-        send(c, work_new(c));
+    for (int64_t i = 0; i < n && !emp_sim_client_is_done(c) && !w->ended; i++) {
+        uint32_t work = work_new(c);
+        bool keyed = emp_sim_work_at(c->system.broker, work)->spec.idempotency_key.len > 0;
+        send(c, work);
+        if (keyed && emp_sim_chance(r, 2000)) /* a client that is in a hurry */
+            send(c, work);
+    }
     if (!emp_sim_client_is_done(c))
         emp_sim_timer_after(w, &c->arrival,
                             emp_sim_between(r, 0, 2 * c->plan.arrival_ms * c->plan.burst_max));
@@ -83,8 +88,45 @@ static void again(struct emp_sim_world *w, void *ctx)
     emp_sim_timer_after(w, &c->again, AGAIN_MS);
 }
 
+/* ---- at the worst moment: a decision has been taken, and is not durable ---- */
+
+enum { HASTY = 200 }; /* of 10,000 decisions */
+
+static void hasty(struct emp_sim_world *w, void *ctx)
+{
+    struct emp_sim_scene *c = ctx;
+    emp_request request = emp_sim_operator_request(c);
+    if (c->hasty_retries) {
+        emp_sim_log(w, EMP_SIM_TRACE_RETRY, EMP_SIM_CLIENT, (int64_t)c->hasty_job, 0, 0);
+        emp_sim_broker_retry(c->system.broker, request, c->hasty_job);
+    } else {
+        emp_sim_log(w, EMP_SIM_TRACE_CANCEL, EMP_SIM_CLIENT, (int64_t)c->hasty_job, 0, 0);
+        emp_sim_broker_cancel(c->system.broker, request, c->hasty_job);
+    }
+}
+
+static void watch(void *ctx, const struct emp_event *e, const struct emp_action *actions,
+                  size_t count)
+{
+    struct emp_sim_scene *c = ctx;
+    bool often = c->plan.fault_ms[EMP_SIM_FAULT_RETRY] > 0;
+    (void)e;
+    for (size_t i = 0; i < count && often && !c->calm; i++) {
+        const struct emp_action *a = &actions[i];
+        if (a->kind != EMP_ACTION_PERSIST || a->change.kind != EMP_CHANGE_JOB ||
+            a->change.job.spec || !emp_sim_chance(&c->hasty_random, HASTY))
+            continue;
+        c->hasty_job = a->change.job.record.num;
+        c->hasty_retries = emp_job_state_terminal(a->change.job.record.state);
+        emp_sim_timer_after(&c->system.world, &c->hasty, 0);
+    }
+}
+
 void emp_sim_client_start(struct emp_sim_scene *c)
 {
+    emp_sim_random(&c->system.world, "hasty", 0, &c->hasty_random);
+    emp_sim_timer_init(&c->hasty, hasty, c);
+    emp_sim_system_observe(&c->system, &(struct emp_sim_observer){.ctx = c, .core_stepped = watch});
     emp_sim_timer_init(&c->arrival, arrive, c);
     emp_sim_timer_init(&c->again, again, c);
     emp_sim_timer_after(&c->system.world, &c->arrival, 100);

@@ -55,8 +55,8 @@ struct emp_sim_oracle_job {
     emp_mono_ms alone_since; /* and although nothing better is promised */
     bool had_better;         /* something was, a moment ago */
     uint32_t passed_over;    /* assignments that went before it since it is overdue */
-    bool acknowledged;
-    uint32_t ends; /* since it was last taken up: may be one */
+    uint32_t life;           /* of the broker in which it was taken */
+    uint32_t ends;           /* since it was last taken up: may be one */
 };
 
 struct emp_sim_oracle_machine {
@@ -78,13 +78,15 @@ struct emp_sim_oracle_run {
     uint32_t attempt, machine, kind;
     emp_mono_ms limit_at; /* its time is up (world's clock); EMP_NEVER not yet known */
     int64_t timeout_ms;
-    bool stopping;
+    bool stopping, cancelled; /* it has to stop; the broker wants it so */
 };
 
 /* What became of an attempt on a machine, by job and attempt. */
 struct emp_sim_oracle_attempt {
     uint32_t machine;
     bool sent, ran, completed, lied;
+    uint32_t boot; /* of the agent that was given it; 0: not yet, or it is no longer its own */
+    emp_mono_ms ended_at;                      /* of the run, world's clock */
     uint32_t versions[EMP_SIM_MODELS_MAX + 1]; /* of its models' content, as assigned */
 };
 
@@ -102,12 +104,19 @@ struct emp_sim_oracle {
     size_t attempt_count, attempt_cap;
     uint64_t pending;              /* live */
     const struct emp_event *event; /* of the step at hand */
+    bool new_boot;                 /* in that step a machine greets with another boot than before */
     struct emp_now now;            /* the broker's, of the step at hand */
     struct {
         emp_job_num num;
         uint32_t machine;
     } assigned[EMP_SIM_ASSIGNED_MAX]; /* in the step at hand */
-    uint32_t assigned_count;
+    struct emp_sim_oracle_cancel {
+        emp_job_num job;
+        uint32_t attempt, machine;
+    } to_cancel[EMP_SIM_ASSIGNED_MAX], cancelled_here[EMP_SIM_ASSIGNED_MAX]; /* likewise */
+    uint32_t assigned_count, to_cancel_count, cancelled_count;
+    bool outside_only; /* the brains' own checks are left out */
+    uint64_t steps;
     uint64_t completed, failed, cancelled, requeued, crashes, refused;
 };
 
@@ -147,6 +156,17 @@ void emp_sim_oracle_wrong(struct emp_sim_oracle *o, const char *fmt, ...)
 void emp_sim_oracle_core_event(void *ctx, const struct emp_event *e, struct emp_now now);
 void emp_sim_oracle_core_stepped(void *ctx, const struct emp_event *e,
                                  const struct emp_action *actions, size_t count);
+/* oracle_core_after.c: after each step */
+void emp_sim_oracle_core_after(struct emp_sim_oracle *o);
+void emp_sim_oracle_to_cancel(struct emp_sim_oracle *o, emp_job_num job, uint32_t attempt,
+                              uint32_t machine);
+int64_t emp_sim_oracle_limit(const struct emp_sim_oracle *o, const struct emp_sim_job_facts *f);
+const struct emp_message_hello *emp_sim_oracle_hello(const struct emp_sim_oracle *o,
+                                                     uint32_t machine); /* NULL: not in this step */
+enum {
+    EMP_SIM_BACKSTOP_MS = 30000
+}; /* the broker trusts the agent to stop a run so long beyond
+      its limit */
 /* oracle_queue.c: who waits, and for how long */
 void emp_sim_oracle_assigned(struct emp_sim_oracle *o, emp_job_num num, uint32_t machine);
 void emp_sim_oracle_queue_check(struct emp_sim_oracle *o);

@@ -5,11 +5,7 @@
 
 #include <stdio.h>
 
-enum {
-    SLACK_MS = 1,
-    BACKSTOP_MS = 30000, /* how long beyond a run's limit the broker trusts the agent to stop it */
-    HEALTHY_MS = 20000,  /* undisturbed for so long, a machine has no reason to be silent */
-};
+enum { HEALTHY_MS = 20000 }; /* undisturbed for so long, a machine has no reason to be silent */
 
 /* ---- events, before the core sees them ---- */
 
@@ -21,11 +17,21 @@ static uint32_t machine_of_link(const struct emp_sim_oracle *o, emp_link link)
     return EMP_SIM_NOBODY;
 }
 
+static bool greets_anew(const struct emp_sim_oracle *o, const struct emp_event *e)
+{
+    if (e->kind != EMP_EVENT_MESSAGE || e->message.message->kind != EMP_MESSAGE_HELLO)
+        return false;
+    const struct emp_machine_facts *f = &e->message.message->hello.facts;
+    uint32_t m = emp_sim_agent_number(&o->scene->system, f->id);
+    return m < EMP_SIM_MACHINES_MAX && !emp_str_eq(f->boot, emp_str_z(o->machines[m].boot));
+}
+
 void emp_sim_oracle_core_event(void *ctx, const struct emp_event *e, struct emp_now now)
 {
     struct emp_sim_oracle *o = ctx;
     o->event = e;
     o->now = now;
+    o->new_boot = greets_anew(o, e);
     if (e->kind == EMP_EVENT_MESSAGE) {
         uint32_t m = machine_of_link(o, e->message.link);
         if (m != EMP_SIM_NOBODY)
@@ -55,7 +61,8 @@ static const struct emp_message_finished *report_of(const struct emp_sim_oracle 
 }
 
 /* It greets: in this step, before its link is known. */
-static const struct emp_message_hello *hello_of(const struct emp_sim_oracle *o, uint32_t machine)
+const struct emp_message_hello *emp_sim_oracle_hello(const struct emp_sim_oracle *o,
+                                                     uint32_t machine)
 {
     const struct emp_event *e = o->event;
     if (e->kind != EMP_EVENT_MESSAGE || e->message.message->kind != EMP_MESSAGE_HELLO)
@@ -72,17 +79,12 @@ static bool held_in(const struct emp_message_hello *h, emp_job_num num, uint32_t
     return false;
 }
 
-static bool is_new_boot(const struct emp_sim_oracle_machine *m, const struct emp_message_hello *h)
-{
-    return !emp_str_eq(h->facts.boot, emp_str_z(m->boot));
-}
-
 static bool may_be_lost(const struct emp_sim_oracle *o, const struct emp_sim_job_facts *j)
 {
     const struct emp_sim_oracle_machine *m = &o->machines[j->machine];
-    const struct emp_message_hello *h = hello_of(o, j->machine);
+    const struct emp_message_hello *h = emp_sim_oracle_hello(o, j->machine);
     const struct emp_event *e = o->event;
-    if (h && is_new_boot(m, h))
+    if (h && o->new_boot)
         return true;
     if (e->kind == EMP_EVENT_MACHINE_FORGET && emp_str_eq(e->machine.id, m->facts->id))
         return true;
@@ -91,7 +93,7 @@ static bool may_be_lost(const struct emp_sim_oracle *o, const struct emp_sim_job
     return m->link && o->now.mono >= m->heard_at + o->scene->plan.core.lease.silent_ms;
 }
 
-static int64_t limit_of(const struct emp_sim_oracle *o, const struct emp_sim_job_facts *j)
+int64_t emp_sim_oracle_limit(const struct emp_sim_oracle *o, const struct emp_sim_job_facts *j)
 {
     int64_t ms = o->scene->plan.kinds[j->kind].spec.timeout_ms;
     return ms ? ms : o->scene->plan.core.retry.timeout_ms;
@@ -99,9 +101,23 @@ static int64_t limit_of(const struct emp_sim_oracle *o, const struct emp_sim_job
 
 static bool ran_over(const struct emp_sim_oracle *o, const struct emp_sim_oracle_job *j)
 {
-    int64_t limit = j->restored ? 0 : limit_of(o, &j->live);
+    int64_t limit = j->restored ? 0 : emp_sim_oracle_limit(o, &j->live);
     return j->live.state == EMP_JOB_IN_PROGRESS &&
-           o->now.mono >= j->started_at + limit + BACKSTOP_MS;
+           o->now.mono >= j->started_at + limit + EMP_SIM_BACKSTOP_MS;
+}
+
+/* Its run ended, and over a connection that nothing has disturbed since the broker does not know.
+ */
+static bool unheard(const struct emp_sim_oracle *o, emp_job_num num,
+                    const struct emp_sim_oracle_job *j)
+{
+    const struct emp_sim_network_settings *n = &o->scene->plan.network;
+    const struct emp_sim_oracle_machine *m = &o->machines[j->live.machine];
+    const struct emp_sim_oracle_attempt *a =
+        emp_sim_oracle_attempt((struct emp_sim_oracle *)o, num, j->live.attempt, false);
+    emp_mono_ms settled = o->scene->system.world.now - HEALTHY_MS;
+    return a && a->completed && a->machine == j->live.machine && m->link &&
+           n->lost + n->swapped == 0 && a->ended_at < settled && m->trouble_at < settled;
 }
 
 /* ---- what follows the end of an attempt ---- */
@@ -135,7 +151,7 @@ static void explain_end(struct emp_sim_oracle *o, emp_job_num num,
                         const struct emp_sim_oracle_job *j, enum emp_outcome said, struct end *ret)
 {
     const struct emp_message_finished *f = report_of(o, num, &j->live);
-    const struct emp_message_hello *h = hello_of(o, j->live.machine);
+    const struct emp_message_hello *h = emp_sim_oracle_hello(o, j->live.machine);
     *ret = (struct end){.outcome = said, .again_can_help = true};
     if (f) {
         ret->outcome = outcome_of(o->event->message.message);
@@ -148,10 +164,13 @@ static void explain_end(struct emp_sim_oracle *o, emp_job_num num,
         if (!may_be_lost(o, &j->live))
             not_ended_so(o, num, &j->live, said, "its machine is neither silent nor gone");
     } else if (said == EMP_OUTCOME_TIMEOUT) {
+        emp_sim_oracle_to_cancel(o, num, j->live.attempt, j->live.machine);
         if (!ran_over(o, j))
             not_ended_so(o, num, &j->live, said, "it has time left");
+        if (unheard(o, num, j))
+            not_ended_so(o, num, &j->live, said, "it ended long ago, and its report never came");
     } else if (said == EMP_OUTCOME_RETURNED) {
-        if (h == NULL || held_in(h, num, j->live.attempt))
+        if (h == NULL || o->new_boot || held_in(h, num, j->live.attempt))
             not_ended_so(o, num, &j->live, said, "its machine has not said so");
     } else {
         not_ended_so(o, num, &j->live, said, "nobody reported that");
@@ -205,6 +224,7 @@ static void attempt_ends(struct emp_sim_oracle *o, emp_job_num num, struct emp_s
     if (r->state == EMP_JOB_CANCELLED) {
         if (o->event->kind != EMP_EVENT_CANCEL || o->event->job != num)
             emp_sim_oracle_wrong(o, "job %llu is cancelled by nobody", (unsigned long long)num);
+        emp_sim_oracle_to_cancel(o, num, f->attempt, f->machine);
         return;
     }
     explain_end(o, num, j, r->attempt.outcome, &end);
@@ -252,6 +272,43 @@ static void unchanged(struct emp_sim_oracle *o, const struct emp_sim_job_facts *
             r->returns, r->losses, r->retried_by_hand);
 }
 
+/* A key stands for one job. */
+static void check_key(struct emp_sim_oracle *o, emp_job_num num, const struct emp_job_spec *spec)
+{
+    for (emp_job_num other = 1; spec->idempotency_key.len && other <= o->last; other++) {
+        const struct emp_sim_oracle_job *j = emp_sim_oracle_job(o, other);
+        const struct emp_job_spec *s =
+            &emp_sim_work_at(o->scene->system.broker, j->live.work)->spec;
+        if (j->live.exists && emp_str_eq(s->idempotency_key, spec->idempotency_key) &&
+            emp_str_eq(s->customer, spec->customer))
+            emp_sim_oracle_wrong(o, "jobs %llu and %llu carry one idempotency key",
+                                 (unsigned long long)other, (unsigned long long)num);
+    }
+}
+
+/* Jobs of one customer and one priority queue behind one another. */
+static void check_tag(struct emp_sim_oracle *o, const struct emp_job_record *r,
+                      const struct emp_sim_job_facts *f)
+{
+    enum { LONG_MS = 5000 }; /* shorter ones may share a virtual millisecond */
+    const struct emp_job_spec *spec = &emp_sim_work_at(o->scene->system.broker, f->work)->spec;
+    for (emp_job_num n = r->num - 1; n >= 1; n--) {
+        const struct emp_sim_oracle_job *j = emp_sim_oracle_job(o, n);
+        const struct emp_job_spec *s =
+            &emp_sim_work_at(o->scene->system.broker, j->live.work)->spec;
+        if (!j->live.exists || j->life != o->scene->system.broker->starts || s->workflow.len ||
+            spec->workflow.len || !emp_str_eq(s->customer, spec->customer) ||
+            s->priority != spec->priority ||
+            o->scene->plan.kinds[j->live.kind].run_ms_min < LONG_MS)
+            continue;
+        if (f->tag <= j->live.tag)
+            emp_sim_oracle_wrong(o, "job %llu stands at %lld, its customer's job %llu at %lld",
+                                 (unsigned long long)r->num, (long long)f->tag,
+                                 (unsigned long long)n, (long long)j->live.tag);
+        return;
+    }
+}
+
 static void job_new(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
                     const struct emp_change_job *c)
 {
@@ -263,8 +320,9 @@ static void job_new(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
     if (o->pending >= o->scene->plan.core.pending_max)
         emp_sim_oracle_wrong(o, "job %llu is taken although %llu are pending",
                              (unsigned long long)r->num, (unsigned long long)o->pending);
+    check_key(o, r->num, &w->spec);
     o->last = r->num;
-    *j = (struct emp_sim_oracle_job){0};
+    *j = (struct emp_sim_oracle_job){.life = o->scene->system.broker->starts};
     j->live = (struct emp_sim_job_facts){.exists = true,
                                          .work = (uint32_t)c->body,
                                          .kind = w->kind,
@@ -275,6 +333,7 @@ static void job_new(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
                                          .submitted_at = r->submitted_at};
     j->due_at = j->arrived_at = o->now.mono;
     o->pending++;
+    check_tag(o, r, &j->live);
 }
 
 static void job_retried(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
@@ -324,7 +383,7 @@ static void job_started(struct emp_sim_oracle *o, struct emp_sim_oracle_job *j,
                         const struct emp_job_record *r)
 {
     const struct emp_message *m = message_from(o, j->live.machine);
-    const struct emp_message_hello *h = hello_of(o, j->live.machine);
+    const struct emp_message_hello *h = emp_sim_oracle_hello(o, j->live.machine);
     bool said = m && m->kind == EMP_MESSAGE_STARTED && m->started.job == r->num &&
                 m->started.attempt == j->live.attempt;
     for (uint32_t i = 0; h && i < h->held_count; i++)
@@ -432,7 +491,7 @@ static void leave_link(struct emp_sim_oracle *o, uint32_t machine, int64_t grace
 static void on_welcome(struct emp_sim_oracle *o, emp_link link)
 {
     for (uint32_t i = 0; i < o->scene->plan.machine_count; i++) {
-        const struct emp_message_hello *h = hello_of(o, i);
+        const struct emp_message_hello *h = emp_sim_oracle_hello(o, i);
         struct emp_sim_oracle_machine *m = &o->machines[i];
         if (h == NULL)
             continue;
@@ -466,7 +525,7 @@ static void on_close(struct emp_sim_oracle *o, emp_link link)
     if (m == EMP_SIM_NOBODY)
         return;
     check_silence(o, m);
-    bool spoke = hello_of(o, m) ||
+    bool spoke = emp_sim_oracle_hello(o, m) ||
                  (o->event->kind == EMP_EVENT_MESSAGE && o->event->message.link == link);
     leave_link(o, m, spoke ? o->scene->plan.core.lease.closed_ms : 0);
 }
@@ -483,6 +542,9 @@ static void on_send(struct emp_sim_oracle *o, const struct emp_action *a)
             j->live.machine != to)
             emp_sim_oracle_wrong(o, "an assignment of %llu.%u leaves for m%u, which has no lease",
                                  (unsigned long long)m->assign.job, m->assign.attempt, to);
+    } else if (m->kind == EMP_MESSAGE_CANCEL && o->cancelled_count < EMP_SIM_ASSIGNED_MAX) {
+        o->cancelled_here[o->cancelled_count++] = (struct emp_sim_oracle_cancel){
+            m->lease.job, m->lease.attempt, machine_of_link(o, a->send.link)};
     }
 }
 
@@ -520,30 +582,7 @@ static void take_note(struct emp_sim_oracle *o, const struct emp_event *e)
     }
 }
 
-/* ---- after the step ---- */
-
-static void check_leases(struct emp_sim_oracle *o)
-{
-    for (uint32_t i = 0; i < o->scene->plan.machine_count; i++) {
-        const struct emp_sim_oracle_machine *m = &o->machines[i];
-        if (m->link && o->now.mono >= m->heard_at + o->scene->plan.core.lease.silent_ms)
-            emp_sim_oracle_wrong(o, "m%u has been silent for %lld ms and counts as connected", i,
-                                 (long long)(o->now.mono - m->heard_at));
-        if (m->link == 0 && m->leases && o->now.mono >= m->lose_at)
-            emp_sim_oracle_wrong(o, "m%u is away past its time and keeps %u leases", i, m->leases);
-    }
-}
-
-static void check_limits(struct emp_sim_oracle *o)
-{
-    for (emp_job_num num = 1; num <= o->last; num++) {
-        const struct emp_sim_oracle_job *j = emp_sim_oracle_job(o, num);
-        if (j->live.exists && j->live.state == EMP_JOB_IN_PROGRESS &&
-            o->now.mono >= j->started_at + limit_of(o, &j->live) + BACKSTOP_MS + SLACK_MS)
-            emp_sim_oracle_wrong(o, "job %llu.%u has run past its limit and is not ended",
-                                 (unsigned long long)num, j->live.attempt);
-    }
-}
+/* ---- the step ---- */
 
 void emp_sim_oracle_core_stepped(void *ctx, const struct emp_event *e,
                                  const struct emp_action *actions, size_t count)
@@ -561,7 +600,6 @@ void emp_sim_oracle_core_stepped(void *ctx, const struct emp_event *e,
         else if (a->kind == EMP_ACTION_REPLY)
             on_reply(o, &a->reply.reply);
     }
-    check_leases(o);
-    check_limits(o);
+    emp_sim_oracle_core_after(o);
     emp_sim_oracle_queue_check(o);
 }

@@ -153,7 +153,7 @@ void emp_sim_oracle_broker_down(void *ctx)
         m->lose_at = EMP_NEVER;
         m->drained = m->drained_durably;
         m->copies = 0;
-        m->trouble_at = o->scene->system.world.now;
+        emp_sim_oracle_disturbed(o, i, 0);
     }
     for (emp_job_num num = 1; num < o->job_cap; num++) {
         struct emp_sim_oracle_job *j = &o->jobs[num];

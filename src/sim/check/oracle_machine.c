@@ -86,6 +86,12 @@ static void on_stop(struct emp_sim_oracle *o, const struct emp_sim_agent *a,
         emp_sim_oracle_wrong(o, "m%u stops %llu.%u, which has %lld ms left", a->index,
                              (unsigned long long)r->job, r->attempt,
                              (long long)(r->limit_at - now(o)));
+    if (x->stop.reason == EMP_STOP_TIMEOUT &&
+        now(o) > r->limit_at + a->settings.late_ms_max + LATE_MS &&
+        o->machines[a->index].trouble_at < r->limit_at)
+        emp_sim_oracle_wrong(o, "m%u stops %llu.%u %lld ms late", a->index,
+                             (unsigned long long)r->job, r->attempt,
+                             (long long)(now(o) - r->limit_at));
     r->stopping = true;
 }
 
@@ -98,6 +104,7 @@ void emp_sim_oracle_run_ended(void *ctx, struct emp_sim_agent *a, emp_job_num jo
     if (r == NULL || t == NULL)
         return;
     t->completed |= code == 0;
+    t->ended_at = now(o);
     *r = o->runs[--o->run_count];
 }
 
@@ -127,6 +134,41 @@ static int64_t bytes_to_come(struct emp_sim_agent *a)
 
 /* ---- events and steps ---- */
 
+/* What the agent is given and what is taken from it: from these it must tell what it holds. */
+static void on_message(struct emp_sim_oracle *o, const struct emp_sim_agent *a,
+                       const struct emp_message *m)
+{
+    struct emp_sim_oracle_attempt *t;
+    if (m->kind == EMP_MESSAGE_ASSIGN) {
+        for (uint32_t older = 1; older < m->assign.attempt; older++)
+            if ((t = emp_sim_oracle_attempt(o, m->assign.job, older, false)))
+                t->boot = 0;
+        emp_sim_oracle_attempt(o, m->assign.job, m->assign.attempt, true)->boot = a->boots;
+    } else if (m->kind == EMP_MESSAGE_CANCEL || m->kind == EMP_MESSAGE_ACK) {
+        struct emp_sim_oracle_run *r = run_of(o, m->lease.job, m->lease.attempt, a->index);
+        if (r && m->kind == EMP_MESSAGE_CANCEL)
+            r->cancelled = true;
+        if ((t = emp_sim_oracle_attempt(o, m->lease.job, m->lease.attempt, false)))
+            t->boot = 0;
+    }
+}
+
+static void on_hello(struct emp_sim_oracle *o, const struct emp_sim_agent *a,
+                     const struct emp_message_hello *h)
+{
+    uint32_t mine = 0, told = 0;
+    const struct emp_sim_network_settings *n = &o->scene->plan.network;
+    for (size_t i = 0; i < o->attempt_count; i++)
+        mine += o->attempts[i].machine == a->index && o->attempts[i].boot == a->boots;
+    for (uint32_t i = 0; i < h->held_count; i++) {
+        const struct emp_sim_oracle_attempt *t =
+            emp_sim_oracle_attempt(o, h->held[i].job, h->held[i].attempt, false);
+        told += t && t->machine == a->index && t->boot == a->boots;
+    }
+    if (told != mine && n->doubled + n->swapped == 0)
+        emp_sim_oracle_wrong(o, "m%u holds %u attempts, and tells of %u", a->index, mine, told);
+}
+
 void emp_sim_oracle_machine_event(void *ctx, struct emp_sim_agent *a,
                                   const struct emp_machine_event *e)
 {
@@ -134,6 +176,8 @@ void emp_sim_oracle_machine_event(void *ctx, struct emp_sim_agent *a,
     if (e->kind == EMP_MACHINE_EVENT_LINK_UP || e->kind == EMP_MACHINE_EVENT_LINK_DOWN ||
         e->kind == EMP_MACHINE_EVENT_INVENTORY)
         emp_sim_oracle_disturbed(o, a->index, 0);
+    if (e->kind == EMP_MACHINE_EVENT_MESSAGE)
+        on_message(o, a, e->message);
     if (e->kind != EMP_MACHINE_EVENT_RUN_STARTED && e->kind != EMP_MACHINE_EVENT_RUN_STORING)
         return;
     struct emp_sim_oracle_run *r = run_of(o, e->run_started.job, e->run_started.attempt, a->index);
@@ -151,6 +195,8 @@ void emp_sim_oracle_machine_action(void *ctx, struct emp_sim_agent *a,
         on_stop(o, a, x);
     else if (x->kind == EMP_MACHINE_DELETE)
         on_delete(o, a, x->del.model);
+    else if (x->kind == EMP_MACHINE_SEND && x->send.kind == EMP_MESSAGE_HELLO)
+        on_hello(o, a, &x->send.hello);
 }
 
 void emp_sim_oracle_machine_stepped(void *ctx, struct emp_sim_agent *a)
@@ -167,7 +213,12 @@ void emp_sim_oracle_machine_stepped(void *ctx, struct emp_sim_agent *a)
             now(o) > r->limit_at + a->settings.late_ms_max + LATE_MS)
             emp_sim_oracle_wrong(o, "m%u lets %llu.%u run past its limit", a->index,
                                  (unsigned long long)r->job, r->attempt);
+        if (r->machine == a->index && r->cancelled && !r->stopping)
+            emp_sim_oracle_wrong(o, "m%u was told to stop %llu.%u, and does not", a->index,
+                                 (unsigned long long)r->job, r->attempt);
     }
+    if (o->outside_only)
+        return;
     emp_arena_init(&scratch, 4096);
     const char *bad = emp_machine_check(a->brain, &scratch);
     if (bad)

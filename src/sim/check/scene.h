@@ -34,7 +34,10 @@ struct emp_sim_scene {
     size_t request_count, request_cap;
     uint32_t submitted; /* works */
     uint64_t operator_requests;
-    struct emp_sim_timer arrival, again;
+    struct emp_sim_timer arrival, again, hasty;
+    struct emp_random hasty_random;
+    emp_job_num hasty_job;
+    bool hasty_retries;
     /* faults.c */
     struct emp_sim_fault_timer faults[EMP_SIM_FAULT_COUNT];
     struct emp_sim_timer restart[EMP_SIM_MACHINES_MAX], heal[EMP_SIM_MACHINES_MAX], broker_back;
