@@ -52,6 +52,7 @@ struct agent {
     struct emp_fetches fetches;
     struct emp_runs runs;
     const char *url, *token, *data, *base;
+    uint32_t signals_seen;
     bool greeted; /* the first WELCOME has come */
     bool link_begun, link_closed;
     bool exiting, stuck;
@@ -214,8 +215,11 @@ static void on_signal(void *ctx, int signum)
     struct agent *g = ctx;
     if (signum == SIGHUP)
         return;
-    emp_log(EMP_LOG_INFO, "agent", "signal %d: %s", signum,
-            g->o.drain ? "finishing what runs, then ending" : "handing work back, then ending");
+    static const char *const what[] = {"finishing what runs, then ending",
+                                       "handing work back, then ending", "ending at once"};
+    uint32_t which = g->signals_seen + !g->o.drain;
+    g->signals_seen++;
+    emp_log(EMP_LOG_INFO, "agent", "signal %d: %s", signum, what[which < 2 ? which : 2]);
     step(g,
          &(struct emp_machine_event){
              .kind = EMP_MACHINE_EVENT_SHUTDOWN,

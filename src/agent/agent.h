@@ -63,7 +63,9 @@ struct emp_agent_options {
     int64_t link_bytes_per_s_max; /* of each fetch; 0: no limit */
     uint32_t fetches_max;         /* at once; 0: 3 */
     int64_t fetch_stall_ms;       /* a mirror that sends nothing for so long is given up; 0: 30 s */
-    bool drain; /* SIGTERM, SIGINT: finish what runs first; a second one exits at once */
+    /* SIGTERM, SIGINT: finish what runs first; a second one hands it back, a third exits at once.
+     */
+    bool drain;
     int64_t drain_timeout_ms; /* then what still runs is handed back; 0 or EMP_NEVER: no end */
     double evict_lean;        /* eviction leaning of its pool: 1 keeps small, -1 keeps large */
     const struct emp_command_service *services;

@@ -117,6 +117,7 @@ struct emp_machine {
     emp_mono_ms leave_due;
     int exit_code;
     struct emp_str leave_reason;
+    bool shut_down; /* told once already */
     bool said_goodbye;
 
     uint64_t fetches, evictions;

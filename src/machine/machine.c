@@ -177,10 +177,12 @@ static void check_leaving(struct emp_machine *m)
 
 static void on_shutdown(struct emp_machine *m, const struct emp_machine_event *e)
 {
-    if (m->leave != EMP_WORKING)
+    bool again = m->shut_down;
+    m->shut_down = true;
+    if (m->leave == EMP_LEAVING)
         depart(m);
-    else if (e->shutdown.drain)
-        drain(m, e->shutdown.reason);
+    else if (e->shutdown.drain && !again)
+        drain(m, e->shutdown.reason); // it may be draining already: the broker can ask for it too
     else
         leave(m, 0, e->shutdown.reason);
 }

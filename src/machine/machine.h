@@ -81,7 +81,7 @@ enum emp_machine_event_kind {
                                       limit no longer counts */
     EMP_MACHINE_EVENT_RUN_DONE,
     EMP_MACHINE_EVENT_MEASURED, /* facts that drift */
-    EMP_MACHINE_EVENT_SHUTDOWN, /* a second one: EXIT now */
+    EMP_MACHINE_EVENT_SHUTDOWN, /* another one: a drain becomes leaving, leaving becomes EXIT */
     EMP_MACHINE_EVENT_TICK,
     EMP_MACHINE_EVENT_COUNT
 };

@@ -346,7 +346,7 @@ static void leaving_has_a_bound(void **state)
     story_end(&s);
 }
 
-static void a_second_signal_exits_at_once(void **state)
+static void another_signal_is_obeyed_faster(void **state)
 {
     (void)state;
     struct story s = with(1, 1000);
@@ -356,8 +356,28 @@ static void a_second_signal_exits_at_once(void **state)
     story_shutdown(&s, true);
     story_expect(&s, "send goodbye draining: SIGTERM\n");
     story_shutdown(&s, true);
+    story_expect(&s, "stop 1.1 leaving\n");
+    story_shutdown(&s, true);
     story_expect(&s, "send goodbye leaving: SIGTERM\nexit 0: SIGTERM\n");
     story_end(&s);
+}
+
+static void a_signal_to_a_machine_that_drains_loses_nothing(void **state)
+{
+    (void)state;
+    struct emp_message told = {.kind = EMP_MESSAGE_DRAIN, .drain = {.reason = EMP_STR("operator")}};
+    for (int drain = 0; drain < 2; drain++) {
+        struct story s = with(1, 1000);
+        story_begin(&s);
+        story_link(&s, true);
+        story_assign(&s, 1, 1, "", 0);
+        story_step(
+            &s, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_MESSAGE, .message = &told});
+        story_expect(&s, "send goodbye draining: operator\n");
+        story_shutdown(&s, drain);
+        story_expect(&s, drain ? "" : "stop 1.1 leaving\n");
+        story_end(&s);
+    }
 }
 
 static void draining_finishes_first_and_takes_nothing_new(void **state)
@@ -444,7 +464,8 @@ int main(void)
         cmocka_unit_test(leaving_stops_what_runs_and_hands_everything_back),
         cmocka_unit_test(leaving_deletes_nothing),
         cmocka_unit_test(leaving_has_a_bound),
-        cmocka_unit_test(a_second_signal_exits_at_once),
+        cmocka_unit_test(another_signal_is_obeyed_faster),
+        cmocka_unit_test(a_signal_to_a_machine_that_drains_loses_nothing),
         cmocka_unit_test(draining_finishes_first_and_takes_nothing_new),
         cmocka_unit_test(a_drain_that_takes_too_long_hands_back),
         cmocka_unit_test(long_texts_are_cut_between_characters),
