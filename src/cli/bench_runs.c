@@ -8,8 +8,9 @@
 
 enum {
     CUSTOMERS = 16,
-    STALL_US = 30 * 1000 * 1000, /* without any progress for so long, a run has failed */
-    IDLE_MS = 2,                 /* between two jobs, where the broker is to be idle */
+    TURN_MS = 100,
+    STALL_MS = 30000, /* without any progress for so long, a run has failed */
+    IDLE_MS = 2,      /* between two jobs, where the broker is to be idle */
     BODY_BYTES_MAX = 1 << 20,
 };
 
@@ -63,25 +64,25 @@ static int open_http(struct emp_bench *b, uint32_t connections, struct emp_error
 
 /* ------------------------------------------------------------------ turning */
 
-/* Turns until *count has reached `want`. */
+/* Turns until *count has reached `want`. Time in which we ourselves were stopped does not count as
+ * a stall, whence the turns are added up. */
 static int turn_until(struct emp_bench *b, const uint64_t *count, uint64_t want,
                       struct emp_error *err)
 {
-    int64_t moved_at = emp_mono_us();
-    uint64_t seen = *count;
+    int64_t silent_us = 0;
 
     while (*count < want) {
-        int r = emp_load_turn(&b->load, 100, err);
+        int64_t began = emp_mono_us();
+        uint64_t seen = *count;
+        int r = emp_load_turn(&b->load, TURN_MS, err);
         if (r < 0)
             return r;
         emp_bench_agents_beat(&b->agents);
-        if (*count != seen) {
-            seen = *count;
-            moved_at = emp_mono_us();
-        } else if (emp_mono_us() - moved_at > STALL_US) {
+        int64_t took = emp_mono_us() - began;
+        silent_us = *count != seen ? 0 : silent_us + (took < TURN_MS * 2000 ? took : 0);
+        if (silent_us > STALL_MS * INT64_C(1000))
             return emp_fail(err, EMP_E_TIMEOUT, NULL, "nothing moves any more, at %llu of %llu",
                             (unsigned long long)seen, (unsigned long long)want);
-        }
     }
     return 0;
 }
