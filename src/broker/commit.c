@@ -73,7 +73,7 @@ void emp_batch_free(struct emp_batch *b)
 
 bool emp_batch_empty(const struct emp_batch *b)
 {
-    return b->change_count == 0 && b->effects == 0 && b->ops == NULL && b->blob_count == 0;
+    return b->change_count == 0 && b->actions.count == 0 && b->ops == NULL && b->blob_count == 0;
 }
 
 void emp_batch_keep(struct emp_batch *b, struct emp_blob *blob)

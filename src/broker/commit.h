@@ -30,14 +30,12 @@ struct emp_batch {
     struct emp_batch *next;
     uint32_t refs; /* the loop's own count: messages that wait for a payload keep it */
     struct emp_arena arena;
-    struct emp_actions actions; /* of the core, in order; REPLY and PERSIST have been taken out of
-                                   it when the step returned */
+    struct emp_actions actions; /* of the core, in order, but PERSIST and REPLY: the effects */
     struct emp_change *changes;
     size_t change_count, change_cap;
     struct emp_op *ops, **ops_end; /* requests that end with this batch, in order */
     struct emp_blob **blobs;       /* references held until the batch is durable */
     size_t blob_count, blob_cap;
-    uint64_t effects; /* of actions: what is left to release */
 };
 
 struct emp_batch *emp_batch_new(void);                /* never fails: no memory is fatal */

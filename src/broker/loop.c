@@ -38,12 +38,20 @@ struct emp_batch *emp_loop_batch(struct emp_broker *b)
 
 /* ------------------------------------------------------------------ stepping */
 
+/* While commits fail, what is only for people to look at is not hoarded. */
+static bool emp_loop_drops(struct emp_broker *b, const struct emp_action *a)
+{
+    return a->kind == EMP_ACTION_NOTIFY && a->notice.kind == EMP_NOTICE_PROGRESS &&
+           b->loop.batch->actions.count >= EMP_LOOP_FAILING_EFFECTS &&
+           emp_committer_failing(b->committer) != 0;
+}
+
 /* Sorts what a step appended: changes go to the writer's array, replies to their operations; the
- * rest waits in its place. */
+ * rest, the effects, closes ranks and waits. */
 static void emp_loop_gather(struct emp_broker *b, size_t from)
 {
     struct emp_batch *batch = b->loop.batch;
-    bool failing = emp_committer_failing(b->committer) != 0;
+    size_t kept = from;
 
     for (size_t i = from; i < batch->actions.count; i++) {
         struct emp_action *a = &batch->actions.items[i];
@@ -56,15 +64,13 @@ static void emp_loop_gather(struct emp_broker *b, size_t from)
             else if (a->reply.reply.code < 0)
                 emp_log_warn("a model of the configuration is left out: %s",
                              a->reply.reply.error.text);
-        } else if (failing && a->kind == EMP_ACTION_NOTIFY &&
-                   a->notice.kind == EMP_NOTICE_PROGRESS &&
-                   batch->effects >= EMP_LOOP_FAILING_EFFECTS) {
-            a->kind = EMP_ACTION_REPLY; /* passed over when released */
+        } else if (emp_loop_drops(b, a)) {
             b->loop.progress_dropped++;
-        } else {
-            batch->effects++;
+        } else if (kept++ != i) {
+            batch->actions.items[kept - 1] = *a;
         }
     }
+    batch->actions.count = kept;
 }
 
 void emp_loop_step(struct emp_broker *b, const struct emp_event *event)

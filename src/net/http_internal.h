@@ -40,7 +40,7 @@ struct emp_http_request {
     /* under the server's mutex */
     bool held; /* somebody owes an answer */
     bool suspended;
-    bool answered; /* `response` stands, or there is none to be had */
+    atomic_bool answered; /* `response` stands, or there is none to be had; read without it, too */
     struct MHD_Response *response;
     unsigned status;
     struct emp_http_request *next, *prev; /* of those that wait */

@@ -30,7 +30,7 @@ enum {
     BODY_FIRST_BYTES = 4096,
     BODY_BYTES_DEFAULT = 10 * 1000 * 1000,
     CONNECTIONS_DEFAULT = 10000,
-    CONNECTION_MEMORY = 40 * 1024, /* head, and a window of the body */
+    CONNECTION_MEMORY = 32 * 1024, /* head, and a window of the body; cleared for each request */
     ENDED_TIMEOUT_S = 1,           /* for a body whose sender has ended */
     BACKLOG = 4096,
 };
@@ -134,7 +134,8 @@ void emp_http_answer(struct emp_http_request *req, unsigned status, struct MHD_R
     bool mine = false, holder = answered_by_stop != req;
     pthread_mutex_lock(&s->lock);
     if (!req->answered) {
-        mine = req->answered = true;
+        mine = true;
+        atomic_store(&req->answered, true);
         req->response = response;
         req->status = status;
         if (req->suspended) {
@@ -275,10 +276,7 @@ static void refuse_length(struct emp_http_request *req)
 
 static bool is_answered(struct emp_http_request *req)
 {
-    pthread_mutex_lock(&req->server->lock);
-    bool answered = req->answered;
-    pthread_mutex_unlock(&req->server->lock);
-    return answered;
+    return atomic_load(&req->answered);
 }
 
 /* No callback of the owner's may begin any more: a request that comes now is answered here. */
@@ -333,9 +331,9 @@ static void gather(struct emp_http_request *req, const char *data, size_t len)
     }
     size_t need = req->body_len + len + 1;
     if (need > req->body_cap) {
-        size_t cap = req->body_cap ? req->body_cap * 2 : BODY_FIRST_BYTES;
-        if (req->content_length > 0 && (size_t)req->content_length + 1 > cap)
-            cap = (size_t)req->content_length + 1;
+        size_t cap = req->body_cap             ? req->body_cap * 2
+                     : req->content_length > 0 ? (size_t)req->content_length + 1
+                                               : BODY_FIRST_BYTES;
         if (cap < need)
             cap = need;
         char *body = realloc(req->body, cap);
