@@ -238,8 +238,9 @@ describe('the disk', { concurrency: 3 }, () => {
         assert.ok(!existsSync(fileOf(agent, 'b')));
         const held = modelFiles(agent).map((f) => fileOf(agent, f)).filter((f) => statSync(f).isFile()).reduce((sum, f) => sum + statSync(f).size, 0);
         assert.ok(held <= 5 * MB, `${held} bytes on the disk`);
+        const before = origin.count('b');
         await broker.state(await run(broker, ['b']), 'completed');
-        assert.equal(origin.count('b'), 2, 'evicted, fetched again');
+        assert.ok(origin.count('b') > before, 'evicted, fetched again');
     }));
 
     it('what a running job uses is never evicted: the next waits for room', limits, within(async (w) => {
