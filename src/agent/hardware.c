@@ -6,6 +6,7 @@
 #include "os/log.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,51 +91,57 @@ static void find_gpus(struct emp_arena *a, const char *name, struct emp_machine_
     dlclose(n.library);
 }
 
-/* First number(s) of a cgroup file ("max" or absent: false). */
-static bool cgroup_numbers(const char *path, double *first, double *second)
+/* First number(s) of a cgroup file; how many ("max", or no such file: 0). */
+static int cgroup_numbers(const char *dir, const char *name, double *first, double *second)
 {
+    char path[PATH_MAX];
     struct emp_buf b;
-    bool good;
+    int count = 0;
 
     emp_buf_init(&b, CGROUP_TEXT_MAX);
-    good = emp_file_read_all(path, CGROUP_TEXT_MAX, &b, NULL) == 0 && b.data &&
-           sscanf(b.data, "%lf %lf", first, second) >= 1;
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path &&
+        emp_file_read_all(path, CGROUP_TEXT_MAX, &b, NULL) == 0 && b.data)
+        count = sscanf(b.data, "%lf %lf", first, second);
     emp_buf_release(&b);
-    return good;
+    return count > 0 ? count : 0;
 }
 
-static double cpu_cores(void)
+/* Rented machines still come with the first version of cgroups as well as with the second. */
+static double cpu_cores(const char *cgroup)
 {
     cpu_set_t set;
-    double cores = 1, quota, period = 100000;
+    double cores = 1, quota = 0, period = 0, unused;
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         cores = CPU_COUNT(&set);
-    if (cgroup_numbers("/sys/fs/cgroup/cpu.max", &quota, &period) && period > 0 &&
-        quota / period < cores)
-        cores = quota / period;
-    return cores;
+    if (cgroup_numbers(cgroup, "cpu.max", &quota, &period) < 2 &&
+        (cgroup_numbers(cgroup, "cpu/cpu.cfs_quota_us", &quota, &unused) < 1 ||
+         cgroup_numbers(cgroup, "cpu/cpu.cfs_period_us", &period, &unused) < 1))
+        return cores;
+    return quota > 0 && period > 0 && quota / period < cores ? quota / period : cores;
 }
 
-static int64_t ram_bytes(void)
+static int64_t ram_bytes(const char *cgroup)
 {
     struct sysinfo info;
-    double limit, unused;
+    double limit = 0, unused;
     int64_t bytes = 0;
 
     if (sysinfo(&info) == 0)
         bytes = (int64_t)info.totalram * info.mem_unit;
-    if (cgroup_numbers("/sys/fs/cgroup/memory.max", &limit, &unused) && limit > 0 &&
-        limit < (double)bytes)
-        bytes = (int64_t)limit;
-    return bytes;
+    if (cgroup_numbers(cgroup, "memory.max", &limit, &unused) == 0)
+        cgroup_numbers(cgroup, "memory/memory.limit_in_bytes", &limit, &unused);
+    return limit > 0 && limit < (double)bytes ? (int64_t)limit : bytes;
 }
 
-void emp_hardware_find(struct emp_arena *a, const char *nvml, struct emp_machine_facts *facts)
+void emp_hardware_find(struct emp_arena *a, const struct emp_hardware_sources *from,
+                       struct emp_machine_facts *facts)
 {
-    facts->cpu_cores = cpu_cores();
-    facts->ram_bytes = ram_bytes();
-    find_gpus(a, nvml ? nvml : "libnvidia-ml.so.1", facts);
+    const char *cgroup = from && from->cgroup ? from->cgroup : "/sys/fs/cgroup";
+
+    facts->cpu_cores = cpu_cores(cgroup);
+    facts->ram_bytes = ram_bytes(cgroup);
+    find_gpus(a, from && from->nvml ? from->nvml : "libnvidia-ml.so.1", facts);
 }
 
 double emp_hardware_cpu_load(double cores)

@@ -7,9 +7,15 @@
 #include "base/arena.h"
 #include "domain/machine.h"
 
-/* Fills cpu_cores, ram_bytes and gpus of *facts; strings in the arena. `nvml` is the library's
- * name; NULL: libnvidia-ml.so.1. */
-void emp_hardware_find(struct emp_arena *a, const char *nvml, struct emp_machine_facts *facts);
+/* Where it looks. NULL, all of it or one: the usual place. */
+struct emp_hardware_sources {
+    const char *nvml;   /* library; libnvidia-ml.so.1 */
+    const char *cgroup; /* directory, version 1 or 2; /sys/fs/cgroup */
+};
+
+/* Fills cpu_cores, ram_bytes and gpus of *facts; strings in the arena. */
+void emp_hardware_find(struct emp_arena *a, const struct emp_hardware_sources *from,
+                       struct emp_machine_facts *facts);
 
 /* 0 … 1: how busy the processors were in the last minute. */
 double emp_hardware_cpu_load(double cpu_cores);
