@@ -14,6 +14,7 @@ SEEDS=${EMP_MUTANT_SEEDS-300}
 SECONDS_MAX=120 # of one mutant; only one that hangs comes near
 out=$root/build-mutants
 jobs=$(nproc)
+# -w: warnings are the business of other builds
 cflags=(-std=gnu17 -O1 -g -Isrc -D_GNU_SOURCE -ffp-contract=off -w)
 libs=(-ljson-c -lm)
 rooms=(base domain proto policy core machine sim)
@@ -24,20 +25,23 @@ object() { # FILE → its object's name
     echo "${name//\//_}.o"
 }
 
+# Every file as it stands; ninja knows which are stale.
 compile_base() {
-    local file files=() make=$out/base/Makefile
+    local room file files=()
     mkdir -p "$out/base"
-    for room in "${rooms[@]}"; do files+=($(find "src/$room" -name '*.c' | sort)); done
+    for room in "${rooms[@]}"; do
+        while read -r file; do files+=("$file"); done < <(find "src/$room" -name '*.c' | sort)
+    done
     files+=(tests/sim/seeds.c)
     {
-        echo "all:" "$(for file in "${files[@]}"; do echo "$out/base/$(object "$file")"; done | xargs)"
+        printf 'builddir = %s\n' "$out/base"
+        printf 'rule cc\n  command = %s -MD -MF $out.d -c $in -o $out\n' "${cc[*]} ${cflags[*]}"
+        printf '  depfile = $out.d\n  deps = gcc\n'
         for file in "${files[@]}"; do
-            printf '%s: %s FORCE\n\t@%s -c %s -o $@\n' "$out/base/$(object "$file")" "$file" \
-                "${cc[*]} ${cflags[*]}" "$file"
+            printf 'build %s: cc %s\n' "$out/base/$(object "$file")" "$file"
         done
-        echo "FORCE:"
-    } >"$make"
-    make -s -j "$jobs" -f "$make" all
+    } >"$out/base/build.ninja"
+    ninja --quiet -f "$out/base/build.ninja"
 }
 
 # mutate PATCH: writes "NAME SEED TEXT" or "NAME - TEXT" to its own file.

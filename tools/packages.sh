@@ -16,6 +16,7 @@ packages_build=(
 )
 packages_test=(
     libcmocka-dev         # unit tests
+    patch=patch           # planted bugs
     clang=clang           # second compiler
     clang-format=clang-format
     nodejs=node           # integration tests, 18 or newer

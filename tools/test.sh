@@ -4,8 +4,8 @@
 # "N passed, N failed[, N skipped]".
 #
 #   tools/test.sh                       everything
-#   tools/test.sh FILTER...             only what begins with FILTER: unit, unit/core, sim, lint, lint/format,
-#                                       integration/crash, e2e, build; without the sanitizers
+#   tools/test.sh FILTER...             only what begins with FILTER: unit, unit/core, sim, mutants, lint,
+#                                       lint/format, integration/crash, e2e, build; without the sanitizers
 #   tools/test.sh --sanitizer asan|tsan [FILTER...]
 #                                       the same under a sanitizer (default: unit and sim)
 set -euo pipefail
@@ -161,6 +161,22 @@ meson_stage() { # DIR SUITE
     fi
 }
 
+# Planted bugs against the simulator's oracle, a case each.
+mutants_stage() {
+    local names=() f
+    for f in "${filters[@]}"; do
+        case $f in mutants/?*) names+=("${f#mutants/}") ;; esac
+    done
+    tools/mutants.sh "${names[@]}" >"$work/mutants" 2>&1 || true
+    awk '$1 == "mutant" && $2 == "seed" { table = 1; next }
+        table && NF > 2 && $2 != "of" { print ($2 ~ /^[0-9]+$/ ? "PASS" : "FAIL") "\tmutants/" $1 }' \
+        "$work/mutants" >>"$results"
+    if ! tail -1 "$work/mutants" | grep -q 'of .* caught$' || grep -q '^FAIL.mutants/' "$results"; then
+        cat "$work/mutants"
+        return 1
+    fi
+}
+
 node_stage() { # FOLDER, under tests/
     local folder=$1 file name
     for file in tests/"$folder"/*.test.mjs; do
@@ -226,6 +242,7 @@ run_all() {
     if any_wanted build/clang; then
         stage "build with clang" build_stage build-clang build/clang
     fi
+    if any_wanted mutants; then stage "planted bugs" mutants_stage; fi
     if built build/gcc; then run_programs build "" unit sim fuzz integration e2e; fi
     [ ${#filters[@]} = 0 ] || return 0
     stage "build with AddressSanitizer and UndefinedBehaviorSanitizer" \

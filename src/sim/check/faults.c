@@ -84,7 +84,7 @@ static void lie(struct emp_sim_scene *c)
     struct emp_random *r = &c->fault_random;
     struct emp_message m = {.kind = kinds[emp_random_below(r, 4)]};
     emp_job_num job = 1 + emp_random_below(r, c->system.broker->store.last_num + 1);
-    uint32_t attempt = emp_sim_oracle_other_attempt(&c->oracle, job, r);
+    uint32_t attempt = emp_sim_oracle_other_attempt(&c->oracle, job, a->index, r);
     if (a->brain == NULL || a->hung_until || !emp_sim_network_is_open(&c->system.network, a->index))
         return;
     if (m.kind == EMP_MESSAGE_STARTED) {

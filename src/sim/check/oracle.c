@@ -73,9 +73,14 @@ struct emp_sim_oracle_attempt *emp_sim_oracle_attempt(struct emp_sim_oracle *o, 
 }
 
 uint32_t emp_sim_oracle_other_attempt(const struct emp_sim_oracle *o, emp_job_num job,
-                                      struct emp_random *r)
+                                      uint32_t machine, struct emp_random *r)
 {
+    const struct emp_sim_oracle_attempt *a;
     uint32_t current = job < o->job_cap ? o->jobs[job].live.attempt : 0;
+    if (current && emp_sim_chance(r, 4000) &&
+        (a = emp_sim_oracle_attempt((struct emp_sim_oracle *)o, job, current, false)) && a->sent &&
+        a->machine != machine)
+        return current;
     if (current > 1 && emp_sim_chance(r, 5000))
         return current - 1;
     return current + 1 + (uint32_t)emp_random_below(r, 2);

@@ -127,9 +127,10 @@ void emp_sim_oracle_release(struct emp_sim_oracle *o);
 emp_job_num emp_sim_oracle_unfinished(struct emp_sim_oracle *o);
 /* Everything has healed and ended: what must hold now. */
 void emp_sim_oracle_at_end(struct emp_sim_oracle *o);
-/* An attempt number of this job that is not the current one (for liars). */
+/* An attempt of this job that the machine does not hold (for liars): an older one, one to come, or
+ * the current one of another machine. */
 uint32_t emp_sim_oracle_other_attempt(const struct emp_sim_oracle *o, emp_job_num job,
-                                      struct emp_random *r);
+                                      uint32_t machine, struct emp_random *r);
 
 /* An agent is about to report a lease that it does not hold. */
 void emp_sim_oracle_lie(struct emp_sim_oracle *o, emp_job_num job, uint32_t attempt);
