@@ -155,6 +155,7 @@ struct machine {
     bool reserved;         /* for some workflow */
     emp_link link;         /* 0: none */
     bool drained, leaving; /* by an operator; by itself */
+    bool late_last;        /* its last assignment was patience's: now it is rank's turn */
     emp_mono_ms last_heard;
     emp_mono_ms deadline;      /* leases end then; EMP_NEVER: none to end */
     emp_mono_ms awaited_until; /* away: until then it may be on its way back */
@@ -214,7 +215,6 @@ struct emp_core {
 
     struct emp_heap ready;     /* classes with waiting jobs, by their head's rank */
     struct emp_heap late;      /* classes with overdue jobs, by arrival of the oldest */
-    bool late_last;            /* the last assignment was patience's: now it is rank's turn */
     bool late_turn;            /* the job that is being tried is patience's */
     struct emp_heap timers;    /* delayed and started jobs, by due */
     struct emp_heap deadlines; /* machines, by deadline */

@@ -360,7 +360,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     if (v.chosen) {
         struct emp_decision d;
         emp_core_decision_fill(c, k, &v, &d);
-        c->late_last = c->late_turn;
+        v.chosen->machine->late_last = c->late_turn;
         emp_class_dequeue(c, k, j);
         emp_attempt_assign(c, j, v.chosen->machine, &d);
         return k->head != NULL;
@@ -380,11 +380,22 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     return k->head != NULL && ++*class_promises(c, k) < PROMISES_PER_CLASS;
 }
 
-/* Patience and rank take turns: in an overload everything is late, and fairness must not end there.
+/* Patience and rank take turns on each machine: in an overload everything is late, and fairness
+ * must not end there. Turns of the fleet as a whole would not do: of two machines that become free
+ * in turn one would always be patience's, and who is late and fits the other alone would never go.
  */
+static bool patience_owed(const struct emp_core *c)
+{
+    enum { LOOKED_AT = 64 }; /* where so many are idle nobody is late for long */
+    for (size_t i = 0; i < c->idle_count && i < LOOKED_AT; i++)
+        if (!c->idle[i]->late_last)
+            return true;
+    return false;
+}
+
 static struct job *next_of(struct emp_core *c, const struct class *late, const struct class *ready)
 {
-    c->late_turn = late && (!c->late_last || ready == NULL);
+    c->late_turn = late && (ready == NULL || patience_owed(c));
     if (c->late_turn)
         return late->late;
     return ready ? ready->head : NULL;
@@ -413,6 +424,8 @@ static void pass_all(struct emp_core *c, struct held *held)
     }
     for (size_t i = 0; i < count; i++)
         emp_class_refresh_head(c, aside[i]);
+    for (size_t i = 0; i < c->idle_count; i++)
+        c->idle[i]->late_last = true; /* nobody who is late fits it: that was patience's turn */
 }
 
 static void pass_dirty(struct emp_core *c, struct held *held)

@@ -454,6 +454,44 @@ static void among_the_late_the_oldest_has_every_other_turn(void **state)
                     "link 10: assign 5/1\n");
 }
 
+/* Two machines become free in turn, and who is late and fits one of them alone still goes. */
+static void patience_has_its_turns_on_every_machine(void **state)
+{
+    struct world *w = *state;
+    struct emp_machine_facts here = world_facts("m1", "fast-lane", 1), there = here;
+    struct emp_job_spec late = world_spec("simulation"), elsewhere = late, urgent = late;
+    here.region = late.region = urgent.region = EMP_STR("here");
+    there.id = EMP_STR("m2");
+    there.region = elsewhere.region = EMP_STR("there");
+    late.wait = elsewhere.wait = urgent.wait = true;
+    urgent.priority = 100000;
+    for (int i = 0; i < 3; i++)
+        world_submit(w, &elsewhere); /* 1, 2, 3 */
+    world_submit(w, &late);          /* 4 */
+    world_pass(w, w->settings.fairness.patience_ms[EMP_TIER_FREE] + 2000);
+    for (int i = 0; i < 3; i++)
+        world_submit(w, &urgent); /* 5, 6, 7 */
+    world_quiet(w);
+    world_hello(w, 20, &there, NULL, 0, NULL, 0);
+    world_hello(w, 10, &here, NULL, 0, NULL, 0);
+    world_finished(w, 20, EMP_MESSAGE_COMPLETED, 1, 1, 0, 50);
+    world_finished(w, 10, EMP_MESSAGE_COMPLETED, 4, 1, 0, 50);
+    world_finished(w, 20, EMP_MESSAGE_COMPLETED, 2, 1, 0, 50);
+    world_expect(w, "link 20: welcome to fast-lane\n"
+                    "link 20: assign 1/1\n"
+                    "link 10: welcome to fast-lane\n"
+                    "link 10: assign 4/1\n"
+                    "job 1 completed\n"
+                    "link 20: ack 1/1\n"
+                    "link 20: assign 2/1\n"
+                    "job 4 completed\n"
+                    "link 10: ack 4/1\n"
+                    "link 10: assign 5/1\n"
+                    "job 2 completed\n"
+                    "link 20: ack 2/1\n"
+                    "link 20: assign 3/1\n");
+}
+
 static void patience_does_not_look_at_the_wall(void **state)
 {
     struct world *w = *state;
@@ -552,6 +590,7 @@ int main(void)
         STORY(a_repeated_key_is_the_first_job_again),
         STORY(impatience_overtakes_priority),
         STORY(among_the_late_the_oldest_has_every_other_turn),
+        STORY(patience_has_its_turns_on_every_machine),
         STORY(patience_does_not_look_at_the_wall),
         STORY(a_retry_of_what_ended_meanwhile_is_refused),
         STORY(models_on_their_way_take_room_too),
