@@ -41,6 +41,7 @@ void emp_http_transfer_drop(struct emp_http_client *c, struct emp_http_transfer 
 /* Asks for its `cancel` in a later turn. */
 void emp_http_transfer_cancel(struct emp_http_client *c, struct emp_http_transfer *t);
 
+bool emp_http_is_url(const char *url); /* of a scheme of ours? */
 /* curl's verdict as ours, with a text that names the host. */
 int emp_http_curl_code(CURLcode code);
 void emp_http_curl_text(CURLcode code, const char *url, const char *words,

@@ -9,6 +9,7 @@
 enum {
     TIMEOUT_MS_DEFAULT = 30000,
     CONNECT_MS = 10000,
+    HEADER_BYTES_MAX = 8192,
 };
 #define BODY_BYTES_MAX ((size_t)256 << 20)
 
@@ -50,7 +51,19 @@ struct call {
     int (*on_data)(void *arg, const void *data, size_t len);
     void *arg;
     int code;
+    bool head_ended;
 };
+
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
+    struct call *call = arg;
+    size_t len = size * count;
+    if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        call->head_ended = false;
+    else if (data[0] == '\r' || data[0] == '\n')
+        call->head_ended = true;
+    return len;
+}
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -68,18 +81,27 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     return call->code < 0 ? 0 : len;
 }
 
-static struct curl_slist *header_list(const struct emp_http_header *headers, size_t count)
+/* 0, or EMP_E_*: *ret is to be freed in any case. */
+static int header_list(const struct emp_http_header *headers, size_t count, struct curl_slist **ret,
+                       struct emp_error *err)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-    char line[8192];
-    for (size_t i = 0; i < count; i++) {
-        snprintf(line, sizeof line, "%s: %s", headers[i].name, headers[i].value);
-        list = curl_slist_append(list, line);
+    char line[HEADER_BYTES_MAX];
+    *ret = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; i < count && *ret; i++) {
+        int n = snprintf(line, sizeof line, "%s: %s", headers[i].name, headers[i].value);
+        if (n >= (int)sizeof line)
+            return emp_fail(err, EMP_E_INVALID, headers[i].name,
+                            "the header %s is longer than %d bytes", headers[i].name,
+                            HEADER_BYTES_MAX - 1);
+        struct curl_slist *longer = curl_slist_append(*ret, line);
+        if (longer == NULL)
+            return emp_fail(err, EMP_E_INTERNAL, NULL, "no memory");
+        *ret = longer;
     }
-    return list;
+    return *ret ? 0 : emp_fail(err, EMP_E_INTERNAL, NULL, "no memory");
 }
 
-static void fill_response(struct call *call, struct emp_http_response *ret)
+static int fill_response(struct call *call, struct emp_http_response *ret, struct emp_error *err)
 {
     const char *type = NULL;
     long status = 0;
@@ -87,13 +109,34 @@ static void fill_response(struct call *call, struct emp_http_response *ret)
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
     curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &after);
+    char *body = call->body.data ? call->body.data : strdup("");
+    if (body == NULL)
+        return emp_fail(err, EMP_E_INTERNAL, NULL, "no memory");
     *ret = (struct emp_http_response){
         .status = (int)status,
-        .body = call->body.data ? call->body.data : strdup(""),
+        .body = body,
         .len = call->body.len,
         .retry_after_s = after > 0 ? after : -1,
     };
     snprintf(ret->content_type, sizeof ret->content_type, "%s", type ? type : "");
+    return 0;
+}
+
+/* Of one request, after its end, good or bad. */
+static int judge(struct call *call, const char *url, CURLcode code, const char *words,
+                 struct emp_http_response *ret, struct emp_error *err)
+{
+    char text[EMP_ERROR_TEXT_MAX];
+    if (code == CURLE_OK && call->head_ended)
+        return fill_response(call, ret, err);
+    if (code == CURLE_OK) { // that is good enough for curl
+        code = CURLE_GOT_NOTHING;
+        words = "the connection broke off inside the answer's head";
+    }
+    emp_buf_release(&call->body);
+    int r = call->code < 0 ? call->code : emp_http_curl_code(code);
+    emp_http_curl_text(code, url, words, text);
+    return emp_fail(err, r, NULL, "%s", text);
 }
 
 static int perform(struct call *call, const char *method, const char *url,
@@ -101,13 +144,21 @@ static int perform(struct call *call, const char *method, const char *url,
                    size_t len, struct emp_http_response *ret, struct emp_error *err, char *words)
 {
     CURL *e = call->easy;
-    struct curl_slist *list = header_list(headers, header_count);
-    char text[EMP_ERROR_TEXT_MAX];
+    struct curl_slist *list;
+    if (!emp_http_is_url(url))
+        return emp_fail(err, EMP_E_INVALID, NULL, "\"%s\" is no http:// or https:// address", url);
+    int r = header_list(headers, header_count, &list, err);
+    if (r < 0) {
+        curl_slist_free_all(list);
+        return r;
+    }
     curl_easy_setopt(e, CURLOPT_URL, url);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, list);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
     if (body) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, len ? body : "");
@@ -117,14 +168,7 @@ static int perform(struct call *call, const char *method, const char *url,
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
     CURLcode code = curl_easy_perform(e);
     curl_slist_free_all(list);
-    if (code == CURLE_OK) {
-        fill_response(call, ret);
-        return 0;
-    }
-    emp_buf_release(&call->body);
-    int r = call->code < 0 ? call->code : emp_http_curl_code(code);
-    emp_http_curl_text(code, url, words, text);
-    return emp_fail(err, r, NULL, "%s", text);
+    return judge(call, url, code, words, ret, err);
 }
 
 int emp_http_call(const char *method, const char *url, const struct emp_http_header *headers,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CONNECTIONS_DEFAULT = 64, PER_HOST_DEFAULT = 16, HANDLES = 2 };
 
@@ -36,7 +37,6 @@ int emp_http_curl_code(CURLcode code)
     case CURLE_OPERATION_TIMEDOUT:
         return EMP_E_TIMEOUT;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return EMP_E_INVALID;
     case CURLE_READ_ERROR:
         return EMP_E_IO;
@@ -61,6 +61,11 @@ void emp_http_curl_text(CURLcode code, const char *url, const char *words,
              words && words[0] ? words : curl_easy_strerror(code));
     curl_free(host);
     curl_url_cleanup(u);
+}
+
+bool emp_http_is_url(const char *url)
+{
+    return url && (strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0);
 }
 
 CURL *emp_http_easy(const struct emp_http_client *c, char *text)

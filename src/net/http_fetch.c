@@ -80,7 +80,7 @@ static void head_field(struct emp_http_fetch *f, const char *name, const char *v
     else if (strcasecmp(name, "retry-after") == 0)
         f->retry_after_s = number(value);
     else if (strcasecmp(name, "location") == 0)
-        f->redirect = f->status >= 301 && f->status <= 308 && f->status != 304;
+        f->redirect = f->status / 100 == 3; // curl follows all of these
 }
 
 static int head_end(struct emp_http_fetch *f)
@@ -103,6 +103,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     struct emp_http_fetch *f = arg;
     size_t len = size * count, n = len;
     char line[4096];
+    if (f->t.cancelled)
+        return 0;
     while (n && (data[n - 1] == '\r' || data[n - 1] == '\n'))
         n--;
     if (n >= sizeof line)
@@ -130,6 +132,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     struct emp_http_fetch *f = arg;
     size_t len = size * count;
     bool good = f->status >= 200 && f->status < 300;
+    if (f->t.cancelled)
+        return 0;
     f->received += (int64_t)len;
     if (good && f->o.on_data) {
         f->code = f->o.on_data(f->o.ctx, data, len);
@@ -223,6 +227,10 @@ static void tell_end(struct emp_http_fetch *f, int code, CURLcode curl_code)
 static void on_transfer_done(struct emp_http_transfer *t, CURLcode code)
 {
     struct emp_http_fetch *f = (struct emp_http_fetch *)t;
+    if (code == CURLE_OK && !f->head_told) { // that is good enough for curl
+        code = CURLE_GOT_NOTHING;
+        snprintf(f->words, sizeof f->words, "the connection broke off inside the answer's head");
+    }
     tell_end(f, f->code < 0 ? f->code : emp_http_curl_code(code), code);
 }
 
@@ -340,7 +348,7 @@ static void fetch_free(struct emp_http_fetch *f)
 int emp_http_fetch_start(struct emp_http_client *c, const struct emp_http_fetch_options *o,
                          struct emp_http_fetch **ret)
 {
-    if (o->url == NULL || (strncasecmp(o->url, "http://", 7) && strncasecmp(o->url, "https://", 8)))
+    if (!emp_http_is_url(o->url))
         return EMP_E_INVALID;
     struct emp_http_fetch *f = calloc(1, sizeof *f);
     if (f == NULL)

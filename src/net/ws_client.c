@@ -237,6 +237,8 @@ static void on_connected(struct emp_http_transfer *t, CURLcode code)
 {
     struct emp_ws_dial *d = (struct emp_ws_dial *)t;
     curl_socket_t fd = CURL_SOCKET_BAD;
+    if (d->told)
+        return; // cancelled or too late: its handles are closing
     if (code != CURLE_OK) {
         fail_curl(d, code);
         return;
@@ -293,6 +295,25 @@ static void make_key(struct emp_ws_dial *d)
     EVP_EncodeBlock((unsigned char *)d->key, raw, sizeof raw);
 }
 
+/* What goes into a line of the request must not end it. */
+static bool has_control(const char *text)
+{
+    for (; text && *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+static int check_headers(const struct emp_ws_connect_options *o, struct emp_error *err)
+{
+    if (has_control(o->bearer))
+        return emp_fail(err, EMP_E_INVALID, "token", "the token holds control characters");
+    for (size_t i = 0; i < o->header_count; i++)
+        if (has_control(o->headers[i].name) || has_control(o->headers[i].value))
+            return emp_fail(err, EMP_E_INVALID, "headers", "a header holds control characters");
+    return 0;
+}
+
 /* Host and path out of the URL, checked by curl's own parser. */
 static int make_request(struct emp_ws_dial *d, const struct emp_ws_connect_options *o)
 {
@@ -339,6 +360,7 @@ static int start(struct emp_ws_dial *d)
         return EMP_E_INTERNAL;
     curl_easy_setopt(d->t.easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(d->t.easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(d->t.easy, CURLOPT_HTTPPROXYTUNNEL, 1L); // a proxy must not look inside
     curl_easy_setopt(d->t.easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(d->t.easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
     curl_easy_setopt(d->t.easy, CURLOPT_TCP_NODELAY, 1L);
@@ -348,6 +370,9 @@ static int start(struct emp_ws_dial *d)
 int emp_ws_connect(struct emp_http_client *c, const struct emp_ws_connect_options *o,
                    struct emp_ws_dial **ret, struct emp_error *err)
 {
+    int r = check_headers(o, err);
+    if (r < 0)
+        return r;
     struct emp_ws_dial *d = calloc(1, sizeof *d);
     if (d == NULL)
         return emp_fail(err, EMP_E_INTERNAL, NULL, "no memory");
@@ -358,7 +383,7 @@ int emp_ws_connect(struct emp_http_client *c, const struct emp_ws_connect_option
     d->t.cancel = on_cancel;
     d->url = http_url(o->url);
     make_key(d);
-    int r = d->url ? make_request(d, o) : EMP_E_INVALID;
+    r = d->url ? make_request(d, o) : EMP_E_INVALID;
     if (r == EMP_E_INVALID)
         emp_fail(err, r, "broker", "\"%s\" is no ws:// or wss:// address", o->url);
     if (r == 0 && (r = start(d)) < 0) {
