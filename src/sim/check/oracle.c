@@ -83,7 +83,8 @@ uint32_t emp_sim_oracle_other_attempt(const struct emp_sim_oracle *o, emp_job_nu
         return current;
     if (current > 1 && emp_sim_chance(r, 5000))
         return current - 1;
-    return current + 1 + (uint32_t)emp_random_below(r, 2);
+    return current + 1000 +
+           (uint32_t)emp_random_below(r, 2); /* none that could yet become its own */
 }
 
 void emp_sim_oracle_lie(struct emp_sim_oracle *o, emp_job_num job, uint32_t attempt)
