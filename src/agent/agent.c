@@ -459,7 +459,7 @@ static int make_machine(struct agent *g, struct emp_error *err)
     static struct emp_machine_settings s;
     struct emp_machine_found *found;
     uint32_t count;
-    int64_t bytes = 0, loaded = 0;
+    int64_t bytes = 0;
 
     int r = emp_models_init(
         &g->models, &g->loop,
@@ -470,13 +470,13 @@ static int make_machine(struct agent *g, struct emp_error *err)
         r = set_budget(g, bytes, err);
     if (r < 0)
         return r;
+    g->facts.gpu_budget_bytes = 0;
     for (uint32_t i = 0; i < g->facts.gpu_count; i++)
-        loaded += g->facts.gpus[i].memory_bytes;
+        g->facts.gpu_budget_bytes += g->facts.gpus[i].memory_bytes;
     s = (struct emp_machine_settings){
         .facts = &g->facts,
         .fetches_max = g->o.fetches_max ? g->o.fetches_max : FETCHES_DEFAULT,
         .link_bytes_per_s = g->o.link_bytes_per_s_max,
-        .loaded_bytes_max = loaded,
         .evict_lean = g->o.evict_lean,
         .drain_ms = g->o.drain_timeout_ms == EMP_NEVER ? 0 : g->o.drain_timeout_ms,
     };

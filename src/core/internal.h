@@ -168,6 +168,7 @@ struct machine {
     struct copy *copies;
     uint32_t copy_count, copy_cap;
     int64_t disk_free, link_rate, fetch_left;
+    int64_t gpu_bytes, ram_bytes; /* of copies there; what is in GPU memory counts in RAM too */
     struct emp_rate speed;
     struct emp_blame blame;
     uint32_t jobs_completed, jobs_failed;
@@ -376,6 +377,13 @@ void emp_core_on_message(struct emp_core *c, const struct emp_event *e);
 struct model_entry *emp_core_model_entry(struct emp_core *c, uint32_t name); /* finds or makes */
 void emp_core_on_model(struct emp_core *c, const struct emp_event *e);
 void emp_core_model_put(struct emp_core *c, const struct emp_model *model);
+
+/* displace.c: what a job would push out, as expected waiting of later jobs */
+int64_t emp_core_displaced_disk_ms(struct emp_core *c, const struct machine *m, int64_t need);
+/* load_bytes: of its models that are not in GPU memory; of these, ram_bytes are in RAM */
+int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k,
+                                     const struct machine *m, int64_t load_bytes,
+                                     int64_t ram_bytes);
 
 /* schedule.c */
 struct candidate {

@@ -207,6 +207,15 @@ struct copy *emp_machine_copy(const struct machine *m, uint32_t model)
     return emp_map_get(&m->copy_index, model, &at) ? &m->copies[at] : NULL;
 }
 
+/* Books its bytes out of (-1) or into (1) the sums of memory. */
+static void count_memory(struct machine *m, const struct copy *copy, int sign)
+{
+    if (copy->residency == EMP_RESIDENCY_GPU)
+        m->gpu_bytes += sign * copy->bytes;
+    if (copy->residency >= EMP_RESIDENCY_RAM)
+        m->ram_bytes += sign * copy->bytes;
+}
+
 static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
 {
     uint32_t at;
@@ -214,6 +223,7 @@ static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
         return;
     emp_map_del(&m->copy_index, model);
     emp_core_model_entry(c, model)->holders--;
+    count_memory(m, &m->copies[at], -1);
     m->copies[at] = m->copies[--m->copy_count];
     if (at < m->copy_count)
         emp_map_put(&m->copy_index, m->copies[at].model, at);
@@ -238,8 +248,10 @@ void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model,
     }
     if (copy->residency == EMP_RESIDENCY_FETCHING && residency > EMP_RESIDENCY_FETCHING)
         m->fetch_left -= copy->bytes < m->fetch_left ? copy->bytes : m->fetch_left;
+    count_memory(m, copy, -1);
     copy->bytes = bytes > 0 ? bytes : copy->bytes;
     copy->residency = residency;
+    count_memory(m, copy, 1);
     copy->in_use = in_use;
 }
 

@@ -26,6 +26,7 @@ static void copies_replace(struct emp_core *c, struct machine *m, const struct e
 {
     for (uint32_t i = 0; i < m->copy_count; i++)
         m->copies[i].residency = EMP_RESIDENCY_NONE;
+    m->gpu_bytes = m->ram_bytes = 0;
     copies_set(c, m, h->copies, h->copy_count);
     m->fetch_left = 0;
     for (uint32_t i = m->copy_count; i-- > 0;) {

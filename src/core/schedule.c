@@ -49,32 +49,6 @@ static int64_t slot_free_ms(const struct emp_core *c, const struct machine *m, i
     return first + (int64_t)queue * run_ms / (m->facts.slots ? m->facts.slots : 1);
 }
 
-/* Price of what has to go for `need` bytes: waiting seconds that its copies would save in the next
- * hour. */
-static int64_t displaced_ms(struct emp_core *c, const struct machine *m, int64_t need)
-{
-    if (need <= 0 || m->copy_count == 0)
-        return 0;
-    struct emp_evict_copy *copies =
-        emp_arena_array(&c->scratch, struct emp_evict_copy, m->copy_count);
-    uint32_t *victims = emp_arena_array(&c->scratch, uint32_t, m->copy_count);
-    for (uint32_t i = 0; i < m->copy_count; i++)
-        copies[i] = (struct emp_evict_copy){
-            .bytes = m->copies[i].bytes,
-            .uses = m->copies[i].uses,
-            .idle_ms = c->now.mono - m->copies[i].last_use,
-            .seconds_saved = -1,
-            .keep = m->copies[i].in_use || m->copies[i].residency == EMP_RESIDENCY_FETCHING,
-        };
-    const double lean = 0; /* what is priced is seconds: a pool's leaning would distort them */
-    int64_t link = m->link_rate ? m->link_rate : c->settings->routing.link_bytes_per_s;
-    uint32_t n = emp_evict_choose(copies, m->copy_count, need, link, lean, victims);
-    double worth = 0;
-    for (uint32_t i = 0; i < n; i++)
-        worth += emp_evict_worth(&copies[victims[i]], link, lean);
-    return worth > 1e9 ? 1000000000000 : (int64_t)(worth * 1000);
-}
-
 /* Models: what is missing there, what must be loaded. False: it cannot have them. */
 static bool model_facts(struct emp_core *c, const struct class *k, const struct machine *m,
                         struct emp_route_facts *f)
@@ -130,8 +104,9 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
     f->failed_this_job = emp_job_avoids(j, m);
     f->slots = m->facts.slots;
     f->busy = m->busy;
-    if (f->missing_bytes > m->disk_free)
-        f->displaced_ms = displaced_ms(c, m, f->missing_bytes - m->disk_free);
+    f->displaced_ms = emp_core_displaced_disk_ms(c, m, f->missing_bytes - m->disk_free) +
+                      emp_core_displaced_memory_ms(c, k, m, f->disk_load_bytes + f->ram_load_bytes,
+                                                   f->ram_load_bytes);
     return true;
 }
 

@@ -56,9 +56,11 @@ struct emp_machine_facts {
     uint32_t slots; /* 1 … EMP_MACHINE_SLOTS_MAX */
     double cpu_cores;
     int64_t ram_bytes;
-    int64_t disk_budget_bytes;    /* for models */
-    int64_t disk_free_bytes;      /* of that budget */
-    int64_t link_bytes_per_s;     /* measured download rate; 0: not yet known */
+    int64_t disk_budget_bytes; /* for models */
+    int64_t disk_free_bytes;   /* of that budget */
+    int64_t gpu_budget_bytes; /* GPU memory that connectors may keep models in; 0: they keep none */
+    int64_t ram_budget_bytes; /* RAM likewise, where what leaves GPU memory stays */
+    int64_t link_bytes_per_s; /* measured download rate; 0: not yet known */
     enum emp_isolation isolation; /* customer_access.isolation */
     emp_wall_ms booted_at;
 };

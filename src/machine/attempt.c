@@ -450,7 +450,7 @@ void emp_attempt_started(struct emp_machine *m, const struct emp_machine_event *
     t->load_ms = e->run_started.load_ms;
     set_due(m, t, after(m, t->assign->timeout_ms));
     if (e->run_started.keeps_loaded)
-        emp_copies_loaded(m, t->copies, t->copy_count);
+        emp_memory_loaded(m, t->copies, t->copy_count);
     struct emp_message *msg = emp_machine_send(m, EMP_MESSAGE_STARTED);
     if (!msg)
         return;

@@ -2,7 +2,7 @@
 #include "machine/internal.h"
 
 struct sums {
-    int64_t disk, promised, loaded;
+    int64_t disk, promised, memory[EMP_MEMORY_COUNT];
     uint32_t *wanted, *pins, *runs; /* by copy */
     uint32_t leased, running;
 };
@@ -55,13 +55,16 @@ static const char *copy_fault(const struct emp_machine_copy *c, struct sums *sum
         sums->promised += c->model.bytes;
     else if (c->state == EMP_COPY_HALF)
         sums->promised += c->kept_bytes;
-    if (c->loaded)
-        sums->loaded += c->model.bytes;
+    for (int i = 0; i < EMP_MEMORY_COUNT; i++) {
+        if (!emp_memory_holds(c, i))
+            continue;
+        sums->memory[i] += c->model.bytes;
+        if (c->state != EMP_COPY_PRESENT)
+            return "a copy that is not present is in memory";
+    }
     if (c->pins && !coming)
         return emp_arena_printf(a, "pinned copy %.*s is %s", EMP_STR_FMT(c->name),
                                 emp_copy_state_word(c->state));
-    if (c->loaded && c->state != EMP_COPY_PRESENT)
-        return "a copy that is not present is loaded";
     if (c->pins != sums->pins[c->number] || c->wanted != sums->wanted[c->number] ||
         c->runs != sums->runs[c->number])
         return emp_arena_printf(a, "copy %.*s counts %u/%u/%u uses, its attempts %u/%u/%u",
@@ -78,12 +81,15 @@ static const char *totals_fault(const struct emp_machine *m, const struct sums *
         return "more leases than slots";
     if (sums->running > emp_machine_slots(m))
         return "more runs than slots";
-    if (sums->disk != m->disk_bytes || sums->promised != m->promised_bytes ||
-        sums->loaded != m->loaded_bytes)
-        return emp_arena_printf(
-            a, "sums of bytes are wrong: disk %lld/%lld, promised %lld/%lld, loaded %lld/%lld",
-            (long long)m->disk_bytes, (long long)sums->disk, (long long)m->promised_bytes,
-            (long long)sums->promised, (long long)m->loaded_bytes, (long long)sums->loaded);
+    if (sums->disk != m->disk_bytes || sums->promised != m->promised_bytes)
+        return emp_arena_printf(a, "sums of bytes are wrong: disk %lld/%lld, promised %lld/%lld",
+                                (long long)m->disk_bytes, (long long)sums->disk,
+                                (long long)m->promised_bytes, (long long)sums->promised);
+    for (int i = 0; i < EMP_MEMORY_COUNT; i++)
+        if (sums->memory[i] != m->memory[i].bytes)
+            return "sums of bytes in memory are wrong";
+    if (m->memory[EMP_MEMORY_RAM].bytes > m->s.facts->ram_budget_bytes)
+        return "more models in RAM than it may hold";
     if (m->copy_count[EMP_COPY_FETCHING] > m->s.fetches_max)
         return "more fetches than allowed";
     return NULL;

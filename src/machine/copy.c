@@ -63,28 +63,21 @@ static int64_t promised(const struct emp_machine_copy *c)
 enum emp_residency emp_copy_residency(const struct emp_machine_copy *c)
 {
     if (c->state == EMP_COPY_PRESENT)
-        return c->loaded ? EMP_RESIDENCY_GPU : EMP_RESIDENCY_DISK;
+        return emp_memory_holds(c, EMP_MEMORY_GPU)   ? EMP_RESIDENCY_GPU
+               : emp_memory_holds(c, EMP_MEMORY_RAM) ? EMP_RESIDENCY_RAM
+                                                     : EMP_RESIDENCY_DISK;
     if (c->state == EMP_COPY_QUEUED || c->state == EMP_COPY_FETCHING)
         return EMP_RESIDENCY_FETCHING;
     return EMP_RESIDENCY_NONE;
 }
 
-static void mark(struct emp_machine *m, struct emp_machine_copy *c)
+void emp_copy_mark(struct emp_machine *m, struct emp_machine_copy *c)
 {
     if (c->dirty)
         return;
     c->dirty = true;
     emp_arena_reserve(&m->arena, m->dirty, m->dirty_count, m->dirty_cap);
     m->dirty[m->dirty_count++] = c->number;
-}
-
-static void unload(struct emp_machine *m, struct emp_machine_copy *c)
-{
-    if (!c->loaded)
-        return;
-    c->loaded = 0;
-    m->loaded_bytes -= c->model.bytes;
-    mark(m, c);
 }
 
 static void move(struct emp_machine *m, struct emp_machine_copy *c, enum emp_copy_state to,
@@ -98,7 +91,7 @@ static void move(struct emp_machine *m, struct emp_machine_copy *c, enum emp_cop
     emp_chain_del(&c->chain);
     if (to == EMP_COPY_DELETING) {
         c->was_half = c->state == EMP_COPY_HALF;
-        unload(m, c);
+        emp_memory_drop(m, c);
     }
     c->state = to;
     c->kept_bytes = kept_bytes;
@@ -108,7 +101,7 @@ static void move(struct emp_machine *m, struct emp_machine_copy *c, enum emp_cop
     m->copy_count[to]++;
     m->disk_bytes += on_disk(c);
     m->promised_bytes += promised(c);
-    mark(m, c);
+    emp_copy_mark(m, c);
 }
 
 /* ---------------------------------------------------------------- what the catalogue says */
@@ -420,40 +413,6 @@ void emp_copies_use(struct emp_machine *m, const uint32_t *copies, uint32_t coun
             c->uses = emp_evict_use(c->uses, m->now.mono - c->used_at);
         c->used_at = m->now.mono;
     }
-}
-
-/* Least recently used ones leave the GPU's memory first; what runs stays. */
-static void make_loaded_room(struct emp_machine *m)
-{
-    while (m->loaded_bytes > m->s.loaded_bytes_max) {
-        struct emp_machine_copy *oldest = NULL;
-        struct emp_chain *head = &m->copy_chain[EMP_COPY_PRESENT];
-        for (struct emp_chain *i = head->next; i != head; i = i->next) {
-            struct emp_machine_copy *c = emp_chain_of(i, struct emp_machine_copy, chain);
-            if (c->loaded && !c->runs && (!oldest || c->loaded < oldest->loaded))
-                oldest = c;
-        }
-        if (!oldest)
-            return;
-        unload(m, oldest);
-    }
-}
-
-void emp_copies_loaded(struct emp_machine *m, const uint32_t *copies, uint32_t count)
-{
-    if (m->s.loaded_bytes_max <= 0)
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        struct emp_machine_copy *c = emp_copy_at(m, copies[i]);
-        if (c->state != EMP_COPY_PRESENT)
-            continue;
-        if (!c->loaded) {
-            m->loaded_bytes += c->model.bytes;
-            mark(m, c);
-        }
-        c->loaded = ++m->loaded_seq;
-    }
-    make_loaded_room(m);
 }
 
 /* ---------------------------------------------------------------- answers of the shell */

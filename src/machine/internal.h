@@ -3,6 +3,7 @@
  *   machine.c   steps, link, leaving            calls down
  *   attempt.c   attempts: accept, run, finish   calls copy.c
  *   copy.c      copies: room, fetch, delete     calls back attempt.c for those who wait for a copy
+ *   memory.c    which copies stand in RAM and GPU memory
  *   check.c, describe.c                         only look */
 #ifndef EMP_MACHINE_INTERNAL_H
 #define EMP_MACHINE_INTERNAL_H
@@ -23,6 +24,13 @@ enum emp_copy_state {
 #define EMP_COPY_STATE(name, word) EMP_COPY_##name,
 #include "machine/states.def"
     EMP_COPY_STATE_COUNT
+};
+
+/* Where a copy can stand besides the disk. */
+enum emp_memory { EMP_MEMORY_RAM, EMP_MEMORY_GPU, EMP_MEMORY_COUNT };
+struct emp_machine_memory {
+    struct emp_chain lru; /* copies, least recently used first */
+    int64_t bytes;
 };
 
 /* A model's place on this disk. Made at first sight, never freed (bounded by EMP_MODELS_MAX); its
@@ -50,7 +58,7 @@ struct emp_machine_copy {
     emp_mono_ms used_at;
     double seconds_saved; /* WORTH; negative: not told */
     bool worth_pinned;
-    uint64_t loaded;         /* in GPU memory: order of last use; 0: not */
+    struct emp_chain memory[EMP_MEMORY_COUNT];
     enum emp_residency told; /* what the broker knows */
     bool dirty;              /* on the list of what may have changed */
 };
@@ -102,8 +110,7 @@ struct emp_machine {
     int64_t disk_bytes;     /* on the disk, a running fetch as whole */
     int64_t promised_bytes; /* the same, with queued fetches as whole and what is being deleted as
                                gone */
-    int64_t loaded_bytes;
-    uint64_t loaded_seq;
+    struct emp_machine_memory memory[EMP_MEMORY_COUNT];
     uint32_t *dirty;
     uint32_t dirty_count, dirty_cap;
 
@@ -173,8 +180,7 @@ enum emp_room emp_copies_admit(struct emp_machine *m, const uint32_t *copies, ui
 void emp_copies_want(struct emp_machine *m, const uint32_t *copies, uint32_t count, int by);
 void emp_copies_unpin(struct emp_machine *m, const uint32_t *copies, uint32_t count);
 void emp_copies_use(struct emp_machine *m, const uint32_t *copies, uint32_t count, int by);
-void emp_copies_loaded(struct emp_machine *m, const uint32_t *copies,
-                       uint32_t count); /* now in GPU memory */
+void emp_copy_mark(struct emp_machine *m, struct emp_machine_copy *c); /* may have to be told */
 
 void emp_copy_fetch_progress(struct emp_machine *m, const struct emp_machine_event *e);
 void emp_copy_fetch_done(struct emp_machine *m, const struct emp_machine_event *e);
@@ -185,6 +191,13 @@ void emp_copies_list(struct emp_machine *m, struct emp_arena *a, struct emp_mess
 int64_t emp_copies_left(const struct emp_machine *m); /* bytes still to be fetched */
 int64_t emp_copies_free(const struct emp_machine *m); /* of the budget */
 enum emp_residency emp_copy_residency(const struct emp_machine_copy *c);
+
+/* memory.c */
+void emp_memory_init(struct emp_machine *m);
+bool emp_memory_holds(const struct emp_machine_copy *c, enum emp_memory where);
+void emp_memory_loaded(struct emp_machine *m, const uint32_t *copies,
+                       uint32_t count); /* now in GPU memory, through RAM */
+void emp_memory_drop(struct emp_machine *m, struct emp_machine_copy *c); /* its file goes */
 
 /* describe.c */
 const char *emp_attempt_state_word(enum emp_attempt_state s);

@@ -52,6 +52,7 @@ struct emp_machine *emp_machine_new(const struct emp_machine_settings *s)
         emp_chain_init(&m->attempt_chain[i]);
     for (int i = 0; i < EMP_COPY_STATE_COUNT; i++)
         emp_chain_init(&m->copy_chain[i]);
+    emp_memory_init(m);
     m->beat_ms = m->s.beat_ms;
     m->beat_due = m->leave_due = EMP_NEVER;
     m->link_bytes_per_s = m->s.link_bytes_per_s;
@@ -343,6 +344,12 @@ emp_mono_ms emp_machine_next_due(const struct emp_machine *m)
     emp_mono_ms due = m->beat_due < m->leave_due ? m->beat_due : m->leave_due;
     const struct emp_machine_attempt *t = emp_heap_peek(&m->dues);
     return t && t->due < due ? t->due : due;
+}
+
+enum emp_residency emp_machine_residency(const struct emp_machine *m, struct emp_str model)
+{
+    uint32_t number = emp_intern_find(&m->names, model);
+    return number ? emp_copy_residency(emp_copy_at(m, number)) : EMP_RESIDENCY_NONE;
 }
 
 void emp_machine_stats(const struct emp_machine *m, struct emp_machine_stats *ret)

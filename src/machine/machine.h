@@ -50,19 +50,18 @@ enum {
 /* Must outlive the brain; constant, but that `facts` may be changed between LINK_DOWN and LINK_UP.
  * 0: the default named. */
 struct emp_machine_settings {
-    const struct emp_machine_facts *facts; /* slots and disk_budget_bytes count here too; free bytes
-                                              and link rate are filled in */
+    const struct emp_machine_facts *facts; /* slots and the budgets of disk, RAM and GPU memory
+                                              count here too; free bytes and link rate are filled
+                                              in */
     uint32_t fetches_max;                  /* at once; 0: 3 */
     int64_t
         link_bytes_per_s; /* assumed until MEASURED; 0: 25 MB/s. Prices what an eviction costs */
-    int64_t loaded_bytes_max; /* GPU memory for models that connectors keep loaded; 0: residency
-                                 there is not tracked */
-    double evict_lean;        /* the pool's eviction leaning: policy/evict.h */
-    int64_t room_wait_ms;     /* an attempt waits so long for others to free disk room; 0: 60 s */
-    int64_t stop_wait_ms;     /* then a stop that had no effect becomes WATCHDOG; 0: 20 s */
-    int64_t ack_wait_ms;      /* bound of leaving; 0: 3 s */
-    int64_t drain_ms;         /* a drain that takes longer becomes leaving; 0: never */
-    int64_t beat_ms;          /* until WELCOME says; 0: 2 s */
+    double evict_lean;    /* the pool's eviction leaning: policy/evict.h */
+    int64_t room_wait_ms; /* an attempt waits so long for others to free disk room; 0: 60 s */
+    int64_t stop_wait_ms; /* then a stop that had no effect becomes WATCHDOG; 0: 20 s */
+    int64_t ack_wait_ms;  /* bound of leaving; 0: 3 s */
+    int64_t drain_ms;     /* a drain that takes longer becomes leaving; 0: never */
+    int64_t beat_ms;      /* until WELCOME says; 0: 2 s */
 };
 
 /* ------------------------------------------------------------------ events */
@@ -240,6 +239,11 @@ struct emp_machine_stats {
     uint64_t fetches, evictions; /* since start */
 };
 void emp_machine_stats(const struct emp_machine *m, struct emp_machine_stats *ret);
+
+/* Where a model's copy stands now. What a run has to load is told by this when it is begun: its
+ * models get to GPU memory, through RAM, with its RUN_STARTED (keeps_loaded), and what has to leave
+ * for them leaves then, least recently used first. */
+enum emp_residency emp_machine_residency(const struct emp_machine *m, struct emp_str model);
 
 /* Checks every invariant that can be seen from inside; NULL, or a sentence (in `arena`) naming the
  * first that is broken. */

@@ -53,6 +53,17 @@ double emp_evict_use(double uses, int64_t idle_ms)
     return bounded(uses, 0, USES_MAX) * decay(idle_ms) + 1.0;
 }
 
+/* Its expected uses per hour. */
+static double uses_per_hour(const struct emp_evict_copy *c)
+{
+    return bounded(c->uses, USES_BEFORE_FIRST, USES_MAX) * decay(c->idle_ms) / COUNT_PER_RATE_H;
+}
+
+double emp_evict_regret(const struct emp_evict_copy *c, double seconds)
+{
+    return (1 - exp(-uses_per_hour(c))) * bounded(seconds, 0, WORTH_MAX);
+}
+
 double emp_evict_worth(const struct emp_evict_copy *c, int64_t link_bytes_per_s, double lean)
 {
     if (c->bytes <= 0)
@@ -63,8 +74,7 @@ double emp_evict_worth(const struct emp_evict_copy *c, int64_t link_bytes_per_s,
         worth = c->seconds_saved;
     } else {
         double link = link_bytes_per_s > 0 ? (double)link_bytes_per_s : 1.0;
-        double uses = bounded(c->uses, USES_BEFORE_FIRST, USES_MAX) * decay(c->idle_ms);
-        worth = uses / COUNT_PER_RATE_H * ((double)c->bytes / link);
+        worth = uses_per_hour(c) * ((double)c->bytes / link);
     }
     lean = bounded(lean, -1, 1);
     if (lean < 0 || lean > 0)

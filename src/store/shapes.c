@@ -187,6 +187,8 @@ static const struct emp_pack_field facts_fields[] = {
     FIELD(20, I64, emp_machine_facts, link_bytes_per_s),
     ENUM(21, emp_machine_facts, isolation, EMP_ISOLATION_STRICT + 1),
     FIELD(22, I64, emp_machine_facts, booted_at),
+    FIELD(23, I64, emp_machine_facts, gpu_budget_bytes),
+    FIELD(24, I64, emp_machine_facts, ram_budget_bytes),
 };
 static const struct emp_pack_shape shape_facts = SHAPE(emp_machine_facts, facts_fields, NULL);
 

@@ -32,7 +32,7 @@ static void run(void *ctx, struct emp_sim_agent *a, const struct emp_message_ass
         .store_ms = emp_sim_chance(&r, 3000) ? emp_sim_between(&r, 1, 2000) : 0,
         .stop_ms = emp_sim_chance(&r, 1000) ? EMP_NEVER : emp_sim_between(&r, 0, 3000),
         .progress_ms = emp_sim_chance(&r, 3000) ? emp_sim_between(&r, 50, 4000) : 0,
-        .keeps_loaded = c->plan.machines[a->index].settings.brain.loaded_bytes_max > 0,
+        .keeps_loaded = a->facts.gpu_budget_bytes > 0,
     };
     if (emp_sim_chance(&r, k->hangs) && !calm)
         ret->run_ms = EMP_NEVER;

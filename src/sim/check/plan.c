@@ -103,7 +103,8 @@ static void make_machine(struct draw *d, uint32_t index)
     s->progress_ms = one_in(d, 2) ? 0 : between(d, 200, 3000);
     s->brain.fetches_max = (uint32_t)between(d, 0, 4);
     s->brain.link_bytes_per_s = s->link_bytes_per_s;
-    s->brain.loaded_bytes_max = one_in(d, 2) ? 0 : (int64_t)m->gpu_memory_gb * GB;
+    s->facts.gpu_budget_bytes = one_in(d, 2) ? 0 : (int64_t)m->gpu_memory_gb * GB;
+    s->facts.ram_budget_bytes = one_in(d, 2) ? 0 : between(d, 1, 32) * GB;
     s->brain.room_wait_ms = one_in(d, 3) ? 3000 : 0;
     s->brain.stop_wait_ms = one_in(d, 3) ? 2000 : 0;
     s->brain.drain_ms = one_in(d, 2) ? 20000 : 0;

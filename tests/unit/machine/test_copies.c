@@ -299,7 +299,7 @@ static void models_stay_in_gpu_memory_where_the_connector_keeps_them(void **stat
 {
     (void)state;
     struct story s = with(1, 10000);
-    s.settings.loaded_bytes_max = 1000;
+    s.facts.gpu_budget_bytes = 1000;
     story_begin(&s);
     story_found(&s, "a", 600, 0);
     story_found(&s, "b", 300, 0);
@@ -316,6 +316,38 @@ static void models_stay_in_gpu_memory_where_the_connector_keeps_them(void **stat
     story_assign(&s, 3, 1, "c:500", 0);
     story_started(&s, 3, 1, true);
     story_expect(&s, "send started 3.1 fetched 0 in 0 ms\nsend copies free 8600 c=gpu* a=disk\n");
+    story_end(&s);
+}
+
+static void what_leaves_gpu_memory_stays_in_ram_for_a_while(void **state)
+{
+    (void)state;
+    struct story s = with(1, 10000);
+    s.facts.gpu_budget_bytes = 1000;
+    s.facts.ram_budget_bytes = 1500;
+    story_begin(&s);
+    story_found(&s, "a", 600, 0);
+    story_found(&s, "b", 700, 0);
+    story_found(&s, "c", 500, 0);
+    story_found(&s, "d", 1600, 0);
+    story_link(&s, true);
+    story_assign(&s, 1, 1, "a:600", 0);
+    assert_int_equal(emp_machine_residency(s.machine, EMP_STR("a")), EMP_RESIDENCY_DISK);
+    story_started(&s, 1, 1, true);
+    story_done(&s, 1, 1);
+    story_assign(&s, 2, 1, "b:700", 0);
+    story_started(&s, 2, 1, true);
+    story_expect(&s, "send started 2.1 fetched 0 in 0 ms\nsend copies free 6600 b=gpu* a=ram\n");
+    story_done(&s, 2, 1);
+    story_assign(&s, 3, 1, "c:500", 0);
+    story_started(&s, 3, 1, true); // RAM holds b and c; a was used before them
+    story_expect(&s,
+                 "send started 3.1 fetched 0 in 0 ms\nsend copies free 6600 c=gpu* b=ram a=disk\n");
+    story_done(&s, 3, 1);
+    story_assign(&s, 4, 1, "d:1600", 0);
+    story_started(&s, 4, 1, true); // larger than either: it runs, and pushes nothing out of RAM
+    story_expect(&s, "send started 4.1 fetched 0 in 0 ms\nsend copies free 6600 d=gpu* c=ram\n");
+    assert_int_equal(emp_machine_residency(s.machine, EMP_STR("b")), EMP_RESIDENCY_RAM);
     story_end(&s);
 }
 
@@ -367,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_deletion_that_fails_breaks_only_what_relied_on_it),
         cmocka_unit_test(more_found_than_the_budget_allows_is_trimmed),
         cmocka_unit_test(models_stay_in_gpu_memory_where_the_connector_keeps_them),
+        cmocka_unit_test(what_leaves_gpu_memory_stays_in_ram_for_a_while),
         cmocka_unit_test(fetches_at_once_are_limited_and_keep_their_order),
         cmocka_unit_test(an_assignment_without_size_is_handed_back),
     };

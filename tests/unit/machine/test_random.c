@@ -409,9 +409,11 @@ static void play(uint64_t seed, bool loud)
     struct world *w = calloc(1, sizeof *w);
     *w = (struct world){.seed = seed, .loud = loud};
     emp_random_init(&w->r, seed);
-    w->s.facts = (struct emp_machine_facts){.slots = SLOTS, .disk_budget_bytes = BUDGET};
-    w->s.settings =
-        (struct emp_machine_settings){.fetches_max = 2, .loaded_bytes_max = 500, .drain_ms = 30000};
+    w->s.facts = (struct emp_machine_facts){.slots = SLOTS,
+                                            .disk_budget_bytes = BUDGET,
+                                            .gpu_budget_bytes = 500,
+                                            .ram_budget_bytes = 600};
+    w->s.settings = (struct emp_machine_settings){.fetches_max = 2, .drain_ms = 30000};
     story_begin(&w->s);
     for (int m = 0; m < MODELS; m += 3) { // m0, m3, m6: 90 + 225 + a half of 360
         int64_t half = m == 6 ? 100 : 0;
