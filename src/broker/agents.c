@@ -93,8 +93,8 @@ static void on_close(void *ctx, struct emp_ws *ws, int code, const char *reason)
     all->count--;
 }
 
-/* Says why, and closes: the peer's fault. */
-static void refuse(struct emp_agent_link *l, const struct emp_error *err)
+/* Says why, and closes: the peer's fault. `lasting`: it would say the same again. */
+static void refuse(struct emp_agent_link *l, const struct emp_error *err, bool lasting)
 {
     struct emp_agents *all = &l->broker->agents;
     struct emp_message m = {.kind = EMP_MESSAGE_REFUSED};
@@ -103,7 +103,7 @@ static void refuse(struct emp_agent_link *l, const struct emp_error *err)
     emp_log_warn("link %llu: %s; closing it", (unsigned long long)l->number, err->text);
     m.refused.code = err->code;
     m.refused.reason = emp_str_z(err->text);
-    m.refused.retry = l->greeted;
+    m.refused.retry = !lasting;
     emp_buf_clear(&all->out);
     if (emp_message_encode(&m, &all->out))
         emp_ws_send_text(l->ws, all->out.data, all->out.len);
@@ -122,7 +122,7 @@ static void hello_check(uv_timer_t *t)
         if (l->greeted || l->gone || now - l->opened_at < EMP_AGENTS_HELLO_MS)
             continue;
         emp_fail(&err, EMP_E_PROTOCOL, NULL, "no hello within %d s", EMP_AGENTS_HELLO_MS / 1000);
-        refuse(l, &err);
+        refuse(l, &err, false);
     }
 }
 
@@ -152,7 +152,7 @@ static void on_message(void *ctx, struct emp_ws *ws, const char *data, size_t le
 {
     struct emp_agent_link *l = ctx;
     struct emp_agents *all = &l->broker->agents;
-    struct emp_message m;
+    struct emp_message m = {.kind = EMP_MESSAGE_COUNT};
     struct emp_error err = {0};
 
     if (l->gone || l->broker->loop.ended)
@@ -164,7 +164,8 @@ static void on_message(void *ctx, struct emp_ws *ws, const char *data, size_t le
         r = emp_fail(&err, EMP_E_PROTOCOL, "type", "the first message is hello, not %s",
                      emp_message_word(m.kind));
     if (r < 0) {
-        refuse(l, &err);
+        /* A hello that is wrong will be so again; all else may be a bad moment. */
+        refuse(l, &err, !l->greeted && m.kind == EMP_MESSAGE_HELLO);
         return;
     }
     l->greeted = true;

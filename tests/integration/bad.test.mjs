@@ -236,18 +236,18 @@ describe('bad agents', { concurrency: 2 }, () => {
         await broker.state(running, 'in_progress');
         const open = () => new Socket(broker.port, '/ws/agent').opened;
 
-        for (const [what, message, text] of [
+        for (const [what, message, text, lasting] of [
             ['no JSON', 'garbage', /./],
             ['no object', '[1,2]', /./],
             ['an unknown type', { type: 'hallo' }, /hallo/],
             ['no type', {}, /type/],
             ['another message first', { type: 'beat', disk_free_bytes: 5 }, /hello/],
-            ['another protocol', { ...hello(), protocol: 999 }, /999/],
-            ['no machine', { type: 'hello', protocol: 1 }, /machine/],
-            ['a slot count of the wrong type', hello({ slots: 'many' }), /slots/],
-            ['more slots than allowed', hello({ slots: 5000 }), /slots.*5000/],
-            ['a machine id of 257 bytes', hello({ id: long }), /id/],
-            ['an id that is missing', hello({ id: undefined }), /id/],
+            ['another protocol', { ...hello(), protocol: 999 }, /999/, 'lasting'],
+            ['no machine', { type: 'hello', protocol: 1 }, /machine/, 'lasting'],
+            ['a slot count of the wrong type', hello({ slots: 'many' }), /slots/, 'lasting'],
+            ['more slots than allowed', hello({ slots: 5000 }), /slots.*5000/, 'lasting'],
+            ['a machine id of 257 bytes', hello({ id: long }), /id/, 'lasting'],
+            ['an id that is missing', hello({ id: undefined }), /id/, 'lasting'],
             ['nesting', `{"type":"hello","protocol":1,"machine":${'['.repeat(1000)}`, /./],
         ]) {
             const s = await open();
@@ -255,6 +255,7 @@ describe('bad agents', { concurrency: 2 }, () => {
             const m = await s.message('refused');
             assert.match(m.reason, text, what);
             assert.ok(m.code, what);
+            assert.equal(m.retry === true, !lasting, `${what}: may the agent try again?`);
             assert.equal((await s.ended()).code, 1008, what);
         }
         for (const [what, act, codes] of [
@@ -312,7 +313,9 @@ describe('bad agents', { concurrency: 2 }, () => {
         const broker = await w.broker();
         const s = await new Socket(broker.port, '/ws/agent').opened;
         const start = Date.now();
-        assert.match((await s.message('refused')).reason, /hello/);
+        const refused = await s.message('refused');
+        assert.match(refused.reason, /hello/);
+        assert.equal(refused.retry, true, 'an agent that was slow once may come back');
         await s.ended();
         assert.ok(Date.now() - start > 5_000);
     }));
