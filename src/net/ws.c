@@ -61,9 +61,11 @@ struct emp_ws {
     bool broken;           /* no byte can pass any more */
     bool input_over;       /* none will come, or none is wanted */
     bool lingering;        /* our close is out: what comes is dropped */
-    bool dead;             /* on_close is due in this or the next turn */
-    bool ended;            /* on_close was called */
-    int code;              /* 0: as wslay says */
+    bool server;
+    bool violated; /* our own answer to a broken frame is in `out`; wslay has done */
+    bool dead;     /* on_close is due in this or the next turn */
+    bool ended;    /* on_close was called */
+    int code;      /* 0: as wslay says */
     char reason[EMP_WS_REASON_MAX + 1];
     uint64_t received, sent;
     unsigned char mask[MASK_BYTES];
@@ -330,7 +332,7 @@ static void linger(struct emp_ws *ws)
 /* Does the state ask for the end? */
 static void settle(struct emp_ws *ws)
 {
-    bool closing = wslay_event_get_close_sent(ws->wslay) ||
+    bool closing = ws->violated || wslay_event_get_close_sent(ws->wslay) ||
                    wslay_event_get_close_received(ws->wslay);
     uint64_t now = uv_now(ws->turn.loop);
     if (closing && ws->close_by_ms == 0) {
@@ -348,10 +350,34 @@ static void settle(struct emp_ws *ws)
         set_poll(ws);
 }
 
-/* wslay answers what breaks the rules of messages with a code, of its own accord. Of what breaks
- * those of frames it only says that it failed, with an empty close frame queued. */
+/* Our own close frame in place of wslay's empty one. Only between frames: wslay sends no more. */
+static void answer_violation(struct emp_ws *ws)
+{
+    unsigned char f[8] = {0x88, 2, EMP_WS_PROTOCOL >> 8, EMP_WS_PROTOCOL & 0xff};
+    size_t len = 4;
+
+    ws->violated = true;
+    wslay_event_shutdown_write(ws->wslay);
+    if (ws->out == NULL && (ws->out = malloc(OUT_BYTES)) == NULL)
+        return;
+    if (!ws->server) {
+        f[1] |= 0x80;
+        wslay_mask(ws->wslay, f + 2, 4, ws);
+        f[6] = f[2] ^ EMP_WS_PROTOCOL >> 8;
+        f[7] = f[3] ^ (EMP_WS_PROTOCOL & 0xff);
+        len = 8;
+    }
+    if (OUT_BYTES - ws->out_len >= len) {
+        memcpy(ws->out + ws->out_len, f, len);
+        ws->out_len += len;
+    }
+}
+
+/* wslay answers what breaks the rules of messages with a code, of its own accord. Of a head that
+ * breaks those of frames it only says that it failed, with an empty close frame queued. */
 static void read_frames(struct emp_ws *ws)
 {
+    bool between_frames = !wslay_event_want_write(ws->wslay) && ws->close_by_ms == 0;
     int r = wslay_event_recv(ws->wslay);
     if (r == WSLAY_ERR_NOMEM) {
         die(ws, EMP_WS_INTERNAL, "no memory");
@@ -361,6 +387,8 @@ static void read_frames(struct emp_ws *ws)
         static const char why[] = "a frame that breaks the protocol";
         ws->code = EMP_WS_PROTOCOL;
         keep_reason(ws, why, sizeof why - 1);
+        if (between_frames && !ws->dead)
+            answer_violation(ws);
     }
 }
 
@@ -517,6 +545,7 @@ static int ws_new(uv_loop_t *loop, const struct emp_ws_transport *t, const void 
         return r;
     ws->o = *o;
     ws->t = *t;
+    ws->server = server;
     ws->mask_at = MASK_BYTES;
     defaults(&ws->o);
     if (extra_len && (ws->extra = malloc(extra_len)) != NULL) {

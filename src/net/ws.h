@@ -8,7 +8,8 @@
  *
  * The end: on_close comes exactly once, whoever ended it and however, never from inside a function
  * called here; after it the connection no longer exists. The peer's violations (1002, 1007, 1009)
- * are answered with the close code and ended; nothing the peer sends can do worse. */
+ * are answered with the close code (a broken frame with none while half a frame of ours waits for
+ * the peer) and ended; nothing the peer sends can do worse. */
 #ifndef EMP_NET_WS_H
 #define EMP_NET_WS_H
 

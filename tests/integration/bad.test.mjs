@@ -263,7 +263,7 @@ describe('bad agents', { concurrency: 2 }, () => {
             ['text that is no UTF-8', (s) => s.frame(1, Buffer.from([0xff, 0xfe])), [1007]],
             ['a frame without a mask', (s) => s.frame(1, JSON.stringify(hello()), { mask: false }), [1002]],
             ['a reserved opcode', (s) => s.frame(5, 'x'), [1002]],
-            ['noise instead of frames', (s) => s.socket.write(Buffer.from('ffffffffffffffffffffffffffff', 'hex')), [1002, 1005]],
+            ['noise instead of frames', (s) => s.socket.write(Buffer.from('ffffffffffffffffffffffffffff', 'hex')), [1002]],
             ['a message of 5 GB announced', (s) => s.socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 1, 0x40, 0, 0, 0, 1, 2, 3, 4])), [1009]],
         ]) {
             const s = await open();

@@ -155,12 +155,12 @@ static void assert_close_code(const unsigned char *bytes, size_t len, int code)
     fail_msg("no close frame with %d", code);
 }
 
-static void violation(int first, const void *data, size_t len, int code)
+static void bytes_are_answered(const void *said, size_t len, int code)
 {
     struct emp_ws_options o = {.message_bytes_max = 1000};
     int fd = raw(o);
     size_t n;
-    say_frame(fd, first, data, len);
+    say(fd, said, len);
     shutdown(fd, SHUT_WR);
     unsigned char *bytes = what_came(fd, &n);
     assert_close_code(bytes, n, code);
@@ -168,6 +168,12 @@ static void violation(int first, const void *data, size_t len, int code)
     assert_int_equal(at_server.messages, 0);
     free(bytes);
     close(fd);
+}
+
+static void violation(int first, const void *data, size_t len, int code)
+{
+    unsigned char bytes[70000];
+    bytes_are_answered(bytes, frame(bytes, first, data, len), code);
 }
 
 static void violations_are_answered_with_their_code(void **state)
@@ -179,6 +185,18 @@ static void violations_are_answered_with_their_code(void **state)
     violation(0x83, "reserved", 8, EMP_WS_PROTOCOL);
     violation(0xc1, "compressed?", 11, EMP_WS_PROTOCOL);
     violation(0x81, big, sizeof big, EMP_WS_TOO_BIG);
+}
+
+/* What wslay itself gives no code for. */
+static void a_head_that_is_none_is_answered_too(void **state)
+{
+    static const char noise[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+    char ping[200] = {0};
+    (void)state;
+    bytes_are_answered(noise, sizeof noise - 1, EMP_WS_PROTOCOL);
+    bytes_are_answered("\x81\xfe\x00\x05\0\0\0\0hello", 13, EMP_WS_PROTOCOL); // 5, the long way
+    violation(0x89, ping, sizeof ping, EMP_WS_PROTOCOL);                      // at most 125
+    violation(0x09, "half a ping", 11, EMP_WS_PROTOCOL);
 }
 
 static void fragments_are_joined_and_pings_answered(void **state)
@@ -404,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(violations_are_answered_with_their_code),
+        cmocka_unit_test(a_head_that_is_none_is_answered_too),
         cmocka_unit_test(fragments_are_joined_and_pings_answered),
         cmocka_unit_test(what_is_queued_leaves_before_the_close),
         cmocka_unit_test(silence_ends_it),
