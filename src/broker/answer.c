@@ -16,7 +16,7 @@ const char *emp_answer_origin(struct emp_broker *b, struct emp_http_request *htt
     for (uint32_t i = 0; i < b->o.cors_count; i++)
         if (emp_str_eq(b->o.cors_origins[i], EMP_STR("*")))
             return "*";
-    origin = emp_http_header(http, "Origin");
+    origin = emp_http_origin(http);
     if (!origin || strlen(origin) > 255)
         return NULL;
     for (uint32_t i = 0; i < b->o.cors_count; i++)

@@ -132,11 +132,8 @@ void emp_api_handle(void *ctx, struct emp_http_request *req)
 void emp_api_error(void *ctx, struct emp_http_request *req, const struct emp_error *err)
 {
     struct emp_broker *b = ctx;
-    struct emp_peer p = {.broker = b, .http = req};
+    struct emp_peer p = {b, req, emp_answer_origin(b, req)};
 
-    for (uint32_t i = 0; i < b->o.cors_count; i++)
-        if (emp_str_eq(b->o.cors_origins[i], EMP_STR("*")))
-            p.origin = "*";
     emp_answer_error(&p, err);
 }
 

@@ -47,7 +47,8 @@ struct emp_http_request {
 
     enum emp_http_method method;
     char *method_name;
-    char *uri; /* as sent */
+    char *origin; /* NULL: no such header */
+    char *uri;    /* as sent */
     struct emp_str raw_path;
     char *decoded; /* what segments and parameters point into */
     struct emp_str segments[EMP_HTTP_SEGMENTS_MAX];

@@ -20,6 +20,11 @@ const char *emp_http_method_name(const struct emp_http_request *req)
     return req->method_name ? req->method_name : "?";
 }
 
+const char *emp_http_origin(const struct emp_http_request *req)
+{
+    return req->origin;
+}
+
 const char *emp_http_header(const struct emp_http_request *req, const char *name)
 {
     assert(req->inside);

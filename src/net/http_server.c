@@ -53,6 +53,7 @@ void emp_http_request_unref(struct emp_http_request *req)
         return;
     struct emp_http_server *s = req->server;
     free(req->method_name);
+    free(req->origin);
     free(req->uri);
     free(req->decoded);
     free(req->joined);
@@ -260,6 +261,9 @@ static void read_head(struct emp_http_request *req, const char *method)
     req->method = method_of(method);
     if (req->method == EMP_HTTP_OTHER)
         req->method_name = strdup(method);
+    const char *origin = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Origin");
+    if (origin)
+        req->origin = strdup(origin);
     const char *coding = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Transfer-Encoding");
     const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
     req->content_length = coding ? -1 : content_length(length);

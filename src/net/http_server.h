@@ -127,6 +127,8 @@ bool emp_http_param_duplicate(const struct emp_http_request *req,
 const char *emp_http_header(
     const struct emp_http_request *req,
     const char *name); /* NULL: absent. Any case. Only in begin and handle */
+const char *emp_http_origin(const struct emp_http_request
+                                *req); /* the Origin header, at any time, in `error` too; or NULL */
 struct emp_str emp_http_peer(const struct emp_http_request *req); /* "127.0.0.1:4711" */
 
 /* The body, NUL-terminated, in memory of the request. Empty in `begin` and where a sink took it. */

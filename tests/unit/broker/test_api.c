@@ -208,6 +208,16 @@ static void test_listed_origins(void **state)
     }
     ask("GET", "/health", "", "");
     assert_lacks("Access-Control-Allow-Origin");
+
+    /* a page may read what the server refuses before any route sees it, too */
+    static const char mine[] = "Origin: https://a.example\r\n";
+    ask("GET", "/api/jobs?service=%zz", mine, "");
+    assert_status(400);
+    assert_has("Access-Control-Allow-Origin: https://a.example\r\n");
+    at.b.o.body_bytes_max = 10;
+    ask("POST", "/api/jobs", mine, "{\"service_required\":\"simulation\"}");
+    assert_status(413);
+    assert_has("Access-Control-Allow-Origin: https://a.example\r\n");
 }
 
 /* ------------------------------------------------------------------ who, and when */
