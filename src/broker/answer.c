@@ -9,6 +9,22 @@
 
 enum { ERROR_BYTES_MAX = 8192 };
 
+/* A page served by this computer itself: developers' servers are allowed without being listed. */
+static bool is_local(const char *origin)
+{
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+    const char *host = strstr(origin, "://");
+
+    if (!host)
+        return false;
+    host += 3;
+    size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        if (len == strlen(hosts[i]) && strncasecmp(host, hosts[i], len) == 0)
+            return true;
+    return len > 10 && strncasecmp(host + len - 10, ".localhost", 10) == 0;
+}
+
 const char *emp_answer_origin(struct emp_broker *b, struct emp_http_request *http)
 {
     const char *origin;
@@ -22,7 +38,7 @@ const char *emp_answer_origin(struct emp_broker *b, struct emp_http_request *htt
     for (uint32_t i = 0; i < b->o.cors_count; i++)
         if (emp_str_eq(b->o.cors_origins[i], emp_str_z(origin)))
             return origin;
-    return strstr(origin, "localhost") || strstr(origin, "127.0.0.1") ? origin : NULL;
+    return is_local(origin) ? origin : NULL;
 }
 
 void emp_answer_headers(const struct emp_peer *p, struct emp_http_header *out, size_t *count)

@@ -188,7 +188,10 @@ static void test_listed_origins(void **state)
     } cases[] = {
         {"https://a.example", true},       {"https://b.example", false},
         {"http://localhost:5173", true},   {"http://127.0.0.1:8080", true},
-        {"https://a.example.evil", false},
+        {"https://a.example.evil", false}, {"https://app.localhost", true},
+        {"http://[::1]:3000", true},       {"http://localhost", true},
+        {"https://localhost.evil", false}, {"https://evil.example/localhost", false},
+        {"https://127.0.0.1.evil", false}, {"https://evillocalhost", false},
     };
     char line[128];
 
