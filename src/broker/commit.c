@@ -1,6 +1,8 @@
-/* The writer thread takes the oldest batch from `waiting`, commits it, answers its requests, and
- * puts it on `done`. A batch that fails stays at the front. Between batches it runs one small step
- * of retention at a time, so that deleting history never delays a commit by more than such a step.
+/* The writer thread takes the oldest batch from `waiting`, commits it, puts it on `done`, and
+ * answers its requests, while the loop already releases the rest of it and hands over the next: the
+ * writer is what all wait for, and should wait for nobody. A batch that fails stays at the front.
+ * Between batches it runs one small step of retention at a time, so that deleting history never
+ * delays a commit by more than such a step.
  */
 #include "broker/commit.h"
 
@@ -33,6 +35,7 @@ struct emp_committer {
     emp_mono_ms give_up_at;
     struct emp_committer_stats stats;
     atomic_int failing;
+    atomic_bool answering;
     /* the writer's own */
     emp_mono_ms retain_at, logged_at;
 };
@@ -47,19 +50,19 @@ struct emp_batch *emp_batch_new(void)
     emp_arena_init(&b->arena, EMP_BATCH_BLOCK_BYTES);
     b->actions.arena = &b->arena;
     b->ops_end = &b->ops;
-    b->refs = 1;
+    atomic_init(&b->refs, 1);
     return b;
 }
 
 struct emp_batch *emp_batch_ref(struct emp_batch *b)
 {
-    b->refs++;
+    atomic_fetch_add(&b->refs, 1);
     return b;
 }
 
 void emp_batch_free(struct emp_batch *b)
 {
-    if (--b->refs > 0)
+    if (atomic_fetch_sub(&b->refs, 1) > 1)
         return;
     for (struct emp_op *op = b->ops, *next; op; op = next) {
         next = op->next;
@@ -258,6 +261,20 @@ static void emp_committer_wait(struct emp_committer *c)
     pthread_cond_timedwait(&c->work, &c->lock, &until);
 }
 
+/* From `waiting` to `done`. */
+static void emp_committer_pass_on(struct emp_committer *c, struct emp_batch *b)
+{
+    pthread_mutex_lock(&c->lock);
+    c->waiting = b->next;
+    if (!c->waiting)
+        c->waiting_end = &c->waiting;
+    b->next = NULL;
+    *c->done_end = b;
+    c->done_end = &b->next;
+    pthread_mutex_unlock(&c->lock);
+    c->o.wake(c->o.ctx);
+}
+
 static void *emp_committer_run(void *arg)
 {
     struct emp_committer *c = arg;
@@ -271,20 +288,16 @@ static void *emp_committer_run(void *arg)
             break;
         pthread_mutex_unlock(&c->lock);
 
-        bool durable = emp_committer_write(c, b);
-        if (durable)
-            emp_batch_answer(c->o.broker, b, 0);
-
-        pthread_mutex_lock(&c->lock);
-        if (!durable)
+        if (!emp_committer_write(c, b)) {
+            pthread_mutex_lock(&c->lock);
             break;
-        c->waiting = b->next;
-        if (!c->waiting)
-            c->waiting_end = &c->waiting;
-        b->next = NULL;
-        *c->done_end = b;
-        c->done_end = &b->next;
-        c->o.wake(c->o.ctx);
+        }
+        atomic_store(&c->answering, true);
+        emp_committer_pass_on(c, b);
+        emp_batch_answer(c->o.broker, b, 0);
+        emp_batch_free(b);
+        atomic_store(&c->answering, false);
+        pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;
@@ -321,12 +334,13 @@ int emp_committer_new(const struct emp_committer_options *o, struct emp_committe
 void emp_committer_hand(struct emp_committer *c, struct emp_batch *b)
 {
     b->next = NULL;
+    emp_batch_ref(b);
     pthread_mutex_lock(&c->lock);
     *c->waiting_end = b;
     c->waiting_end = &b->next;
     c->under_way++;
-    pthread_cond_signal(&c->work);
     pthread_mutex_unlock(&c->lock);
+    pthread_cond_signal(&c->work);
 }
 
 struct emp_batch *emp_committer_done(struct emp_committer *c)
@@ -349,6 +363,11 @@ uint32_t emp_committer_under_way(const struct emp_committer *c)
     return c->under_way; /* changed by the loop alone, which is who asks */
 }
 
+bool emp_committer_idle(const struct emp_committer *c)
+{
+    return c->under_way == 0 && !atomic_load(&c->answering);
+}
+
 int emp_committer_failing(const struct emp_committer *c)
 {
     return atomic_load(&c->failing);
@@ -369,6 +388,7 @@ void emp_committer_free(struct emp_committer *c)
 {
     for (struct emp_batch *b = c->waiting, *next; b; b = next) {
         next = b->next;
+        emp_batch_free(b); // the writer's reference
         emp_batch_free(b);
     }
     for (struct emp_batch *b = c->done, *next; b; b = next) {

@@ -1,8 +1,8 @@
 /* Group commit. The loop gathers what core steps produced into a batch: durable changes, and the
  * effects that rest on them. A writer thread makes the changes durable; only then are the effects
- * released, requests' replies by the writer itself (so that no client waits for a busy loop),
- * everything else by the loop. While one commit runs, the next batch gathers: the busier the
- * broker, the larger its batches.
+ * released: requests' replies by the writer itself (so that no client waits for a busy loop),
+ * everything else by the loop, at the same time. While one commit runs, the next batch gathers: the
+ * busier the broker, the larger its batches.
  *
  * When a commit fails, the core's memory is ahead of the store and must not be seen. The batch is
  * kept and tried again with back-off, until it goes through; its waiting requests are answered with
@@ -19,6 +19,8 @@
 #include "core/core.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 enum {
     EMP_BATCH_CHANGES_MAX =
         20000, /* a batch that has so many takes no more requests: bounds the time of one commit */
@@ -28,7 +30,7 @@ enum {
 
 struct emp_batch {
     struct emp_batch *next;
-    uint32_t refs; /* the loop's own count: messages that wait for a payload keep it */
+    atomic_uint refs; /* the loop's, the writer's, and of messages that wait for a payload */
     struct emp_arena arena;
     struct emp_actions actions; /* of the core, in order, but PERSIST and REPLY: the effects */
     struct emp_change *changes;
@@ -38,8 +40,8 @@ struct emp_batch {
     size_t blob_count, blob_cap;
 };
 
-struct emp_batch *emp_batch_new(void);                /* never fails: no memory is fatal */
-struct emp_batch *emp_batch_ref(struct emp_batch *b); /* on the loop */
+struct emp_batch *emp_batch_new(void); /* never fails: no memory is fatal */
+struct emp_batch *emp_batch_ref(struct emp_batch *b);
 void emp_batch_free(struct emp_batch *b); /* drops a reference; with the last one it goes */
 bool emp_batch_empty(const struct emp_batch *b);
 void emp_batch_keep(struct emp_batch *b,
@@ -66,11 +68,15 @@ struct emp_committer_options {
 };
 int emp_committer_new(const struct emp_committer_options *o, struct emp_committer **ret);
 
-/* Gives a batch to the writer, which owns it until emp_committer_done returns it. */
+/* Gives a batch to the writer: until emp_committer_done returns it, all but its operations of the
+ * loop is the writer's. */
 void emp_committer_hand(struct emp_committer *c, struct emp_batch *b);
-/* The oldest batch that is durable, to be released and freed; NULL: none. */
+/* The oldest batch that is durable, to be released and freed; NULL: none. The writer may be
+ * answering its requests meanwhile. */
 struct emp_batch *emp_committer_done(struct emp_committer *c);
 uint32_t emp_committer_under_way(const struct emp_committer *c); /* handed and not yet returned */
+/* Is there nothing under way, and nothing to be answered any more? */
+bool emp_committer_idle(const struct emp_committer *c);
 
 /* 0, or the EMP_E_* that commits fail with now. */
 int emp_committer_failing(const struct emp_committer *c);

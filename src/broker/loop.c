@@ -136,22 +136,27 @@ static void emp_loop_release_batch(struct emp_broker *b, struct emp_batch *batch
         else if (a->kind == EMP_ACTION_NOTIFY)
             emp_loop_notice(b, &a->notice);
     }
-    for (struct emp_op *op = batch->ops; op; op = op->next)
-        emp_op_finish(b, op, 0);
+    emp_batch_answer_on_loop(b, batch, 0);
     emp_batch_free(batch);
+}
+
+static void emp_loop_hand(struct emp_broker *b)
+{
+    b->loop.handed = b->loop.batch;
+    b->loop.batch = emp_batch_new();
+    emp_committer_hand(b->committer, b->loop.handed);
 }
 
 /* Hands the gathered batch on, or releases it, if its turn has come. */
 static void emp_loop_seal(struct emp_broker *b)
 {
     while (emp_committer_under_way(b->committer) == 0 && !emp_batch_empty(b->loop.batch)) {
-        struct emp_batch *batch = b->loop.batch;
-        b->loop.batch = emp_batch_new();
-        if (batch->change_count > 0) {
-            b->loop.handed = batch;
-            emp_committer_hand(b->committer, batch);
+        if (b->loop.batch->change_count > 0) {
+            emp_loop_hand(b);
             return;
         }
+        struct emp_batch *batch = b->loop.batch;
+        b->loop.batch = emp_batch_new();
         emp_batch_answer(b, batch, 0);
         emp_loop_release_batch(b, batch); /* may gather anew */
     }
@@ -171,12 +176,15 @@ static void emp_loop_answer_failing(struct emp_broker *b)
         emp_batch_answer_on_loop(b, b->loop.handed, failing);
 }
 
+/* The writer has its next batch before the last one is released: it need not wait for that. */
 static void emp_loop_release_done(struct emp_broker *b)
 {
     struct emp_batch *done;
 
     while ((done = emp_committer_done(b->committer)) != NULL) {
         b->loop.handed = NULL;
+        if (b->loop.batch->change_count > 0 && !b->loop.ended)
+            emp_loop_hand(b);
         emp_loop_release_batch(b, done);
     }
 }
@@ -321,7 +329,7 @@ static bool emp_loop_settled(struct emp_broker *b)
     struct emp_loop *l = &b->loop;
 
     return emp_queue_depth(l->queue) == 0 && !l->drained && emp_batch_empty(l->batch) &&
-           emp_committer_under_way(b->committer) == 0;
+           emp_committer_idle(b->committer);
 }
 
 static void emp_loop_timeout(uv_timer_t *h)

@@ -7,6 +7,7 @@
 #include "os/clock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -106,6 +107,13 @@ static struct emp_batch *wait_done(void)
     return b;
 }
 
+/* Until requests are answered, too: that may come after `done`. */
+static void wait_idle(void)
+{
+    while (!emp_committer_idle(at.c))
+        sched_yield();
+}
+
 static void change(struct emp_batch *b, emp_job_num job)
 {
     emp_batch_change(b, &(struct emp_change){.kind = EMP_CHANGE_JOB, .job.record.num = job});
@@ -145,6 +153,7 @@ static void test_answers_leave_after_the_commit(void **state)
 
     store_open_gate();
     assert_ptr_equal(wait_done(), b);
+    wait_idle();
     assert_int_equal(emp_committer_under_way(at.c), 0);
     assert_int_equal(atomic_load(&w->times), 1);
     assert_int_equal(w->code, 0);
@@ -234,6 +243,7 @@ static void test_a_full_disk_is_told_and_nothing_is_lost(void **state)
 
     store_fail(0, 0);
     assert_ptr_equal(wait_done(), b);
+    wait_idle();
     assert_int_equal(emp_committer_failing(at.c), 0);
     assert_int_equal(atomic_load(&w->times), 1);
     assert_int_equal(atomic_load(&l->times), 1);
