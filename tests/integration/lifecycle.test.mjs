@@ -207,8 +207,10 @@ describe('leaving', { concurrency: 4 }, () => {
         assert.equal((await agent.machine()).drained, true, 'remembered');
         const back = await broker.post(`/api/machines/${agent.id}/drain`, { drain: false });
         assert.equal(back.status, 200);
-        if (!agent.process.alive) agent.launch();
-        await broker.state(later, 'completed');
+        await broker.jobUntil(later, (j) => {
+            if (!agent.process.alive) agent.launch(); // it may have been about to leave
+            return j.status === 'completed';
+        }, 'completed');
         assert.equal((await agent.machine()).drained, false);
     }));
 
