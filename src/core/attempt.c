@@ -43,7 +43,8 @@ static int64_t claim_copies(struct emp_core *c, struct job *j, struct machine *m
         copy->uses = emp_evict_use(copy->uses, c->now.mono - copy->last_use);
         copy->last_use = c->now.mono;
     }
-    m->fetch_left += missing;
+    if (missing > 0)
+        emp_machine_fetch_told(c, m, emp_machine_fetch_left(c, m) + missing);
     m->disk_free -= missing < m->disk_free ? missing : m->disk_free;
     return missing;
 }

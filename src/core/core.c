@@ -118,6 +118,7 @@ void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
     emp_model_copy(&e->arena, model, &e->model);
     emp_arena_release(&old);
     e->catalogued = true;
+    e->modifies = emp_model_kind_modifies(model->kind);
     emp_classes_model_changed(c, e->name);
     c->fleet_version++;
     c->dirty_all = true;
@@ -254,6 +255,8 @@ emp_mono_ms emp_core_next_due(const struct emp_core *c)
         at = sooner(at, j->due);
     if (m)
         at = sooner(at, m->deadline);
+    if (c->policy->pull_ms > 0)
+        at = sooner(at, emp_core_pull_due(c));
     if (c->holding)
         at = sooner(at, c->now.mono + HOLD_RECHECK_MS);
     if (c->quarantined || (c->idle_count && c->ready.count))

@@ -167,7 +167,10 @@ struct machine {
     struct emp_map copy_index; /* model → index */
     struct copy *copies;
     uint32_t copy_count, copy_cap;
-    int64_t disk_free, link_rate, fetch_left;
+    int64_t disk_free, link_rate;
+    int64_t fetch_left; /* bytes of its fetches at fetch_told; from there on it is reckoned */
+    emp_mono_ms fetch_told;
+    int64_t fetching_bytes;       /* of the copies that are on their way, whole */
     int64_t gpu_bytes, ram_bytes; /* of copies there; what is in GPU memory counts in RAM too */
     struct emp_rate speed;
     struct emp_blame blame;
@@ -185,6 +188,7 @@ struct model_entry {
     uint32_t holders; /* connected or remembered machines with a copy */
     uint64_t uses;
     bool catalogued;
+    bool modifies; /* by its kind: emp_model_kind_modifies */
 };
 
 struct idempotency_entry {
@@ -233,6 +237,7 @@ struct emp_core {
     struct region *regions; /* by interned name */
     size_t region_cap;
     uint64_t turn, pass, fleet_version;
+    emp_mono_ms pull_seen;          /* machines that asked before found nothing */
     uint64_t quarantined, reserved; /* machines */
     int64_t virtual_now;
     struct emp_flow *flows; /* a customer's jobs of one priority */
@@ -320,6 +325,7 @@ bool emp_job_avoids(const struct job *j, const struct machine *m);
 void emp_core_on_submit(struct emp_core *c, const struct emp_event *e);
 void emp_core_on_retry(struct emp_core *c, const struct emp_event *e);
 void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *spec);
+int64_t emp_core_rank(const struct emp_core *c, const struct job *j); /* of its tag, priority */
 void emp_core_order_restored(struct emp_core *c, const struct job *j, struct emp_str workflow);
 struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double priority);
 uint64_t emp_core_idempotency_hash(struct emp_str customer, struct emp_str key);
@@ -362,6 +368,9 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
 void emp_machine_connect(struct emp_core *c, struct machine *m, emp_link link);
 void emp_machine_forget(struct emp_core *c, struct machine *m);
 void emp_machines_tick(struct emp_core *c);
+/* Bytes its fetches still have to move, by what was last told and its link's rate since. */
+int64_t emp_machine_fetch_left(const struct emp_core *c, const struct machine *m);
+void emp_machine_fetch_told(struct emp_core *c, struct machine *m, int64_t left);
 struct copy *emp_machine_copy(const struct machine *m, uint32_t model); /* NULL when absent */
 void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model, int64_t bytes,
                           enum emp_residency residency, bool in_use);
@@ -401,6 +410,9 @@ struct verdict {
                                  own may return; NULL: not so */
 };
 void emp_core_schedule(struct emp_core *c);
+/* What the job would cost there; false: it cannot run there. */
+bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
+                        struct candidate *x);
 void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v);
 void emp_core_decision_fill(struct emp_core *c, const struct class *k, const struct verdict *v,
                             struct emp_decision *d);
@@ -408,6 +420,10 @@ uint32_t emp_core_best_first(struct verdict *v, struct candidate **ret, uint32_t
 void emp_core_choice_fill(struct emp_core *c, const struct candidate *x,
                           struct emp_route_choice *ret);
 enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candidate *x);
+
+/* pull.c: machines that ask for work */
+void emp_core_pull(struct emp_core *c);
+emp_mono_ms emp_core_pull_due(const struct emp_core *c); /* when the next one asks */
 
 static inline struct emp_str emp_core_name(const struct emp_core *c, uint32_t id)
 {

@@ -207,13 +207,40 @@ struct copy *emp_machine_copy(const struct machine *m, uint32_t model)
     return emp_map_get(&m->copy_index, model, &at) ? &m->copies[at] : NULL;
 }
 
-/* Books its bytes out of (-1) or into (1) the sums of memory. */
-static void count_memory(struct machine *m, const struct copy *copy, int sign)
+/* One fetch is over: what is left is of the others. */
+static void fetch_clamp(struct emp_core *c, struct machine *m)
 {
+    int64_t left = emp_machine_fetch_left(c, m);
+    emp_machine_fetch_told(c, m, left < m->fetching_bytes ? left : m->fetching_bytes);
+}
+
+/* Books its bytes out of (-1) or into (1) the sums by residency. */
+static void count_bytes(struct machine *m, const struct copy *copy, int sign)
+{
+    if (copy->residency == EMP_RESIDENCY_FETCHING)
+        m->fetching_bytes += sign * copy->bytes;
     if (copy->residency == EMP_RESIDENCY_GPU)
         m->gpu_bytes += sign * copy->bytes;
     if (copy->residency >= EMP_RESIDENCY_RAM)
         m->ram_bytes += sign * copy->bytes;
+}
+
+int64_t emp_machine_fetch_left(const struct emp_core *c, const struct machine *m)
+{
+    int64_t rate = m->link_rate > 0 ? m->link_rate : c->settings->routing.link_bytes_per_s;
+    int64_t s = (c->now.mono - m->fetch_told) / 1000, ms = (c->now.mono - m->fetch_told) % 1000;
+    if (m->fetch_left <= 0 || rate <= 0)
+        return m->fetch_left;
+    if (s >= m->fetch_left / rate + 1)
+        return 0;
+    int64_t came = s * rate + ms * rate / 1000;
+    return came < m->fetch_left ? m->fetch_left - came : 0;
+}
+
+void emp_machine_fetch_told(struct emp_core *c, struct machine *m, int64_t left)
+{
+    m->fetch_left = left > 0 ? left : 0;
+    m->fetch_told = c->now.mono;
 }
 
 static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
@@ -223,7 +250,9 @@ static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
         return;
     emp_map_del(&m->copy_index, model);
     emp_core_model_entry(c, model)->holders--;
-    count_memory(m, &m->copies[at], -1);
+    count_bytes(m, &m->copies[at], -1);
+    if (m->copies[at].residency == EMP_RESIDENCY_FETCHING)
+        fetch_clamp(c, m);
     m->copies[at] = m->copies[--m->copy_count];
     if (at < m->copy_count)
         emp_map_put(&m->copy_index, m->copies[at].model, at);
@@ -246,13 +275,14 @@ void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model,
         *copy = (struct copy){.model = model, .last_use = c->now.mono};
         emp_core_model_entry(c, model)->holders++;
     }
-    if (copy->residency == EMP_RESIDENCY_FETCHING && residency > EMP_RESIDENCY_FETCHING)
-        m->fetch_left -= copy->bytes < m->fetch_left ? copy->bytes : m->fetch_left;
-    count_memory(m, copy, -1);
+    bool came = copy->residency == EMP_RESIDENCY_FETCHING && residency > EMP_RESIDENCY_FETCHING;
+    count_bytes(m, copy, -1);
     copy->bytes = bytes > 0 ? bytes : copy->bytes;
     copy->residency = residency;
-    count_memory(m, copy, 1);
+    count_bytes(m, copy, 1);
     copy->in_use = in_use;
+    if (came)
+        fetch_clamp(c, m);
 }
 
 /* ---- going ---- */

@@ -26,16 +26,12 @@ static void copies_replace(struct emp_core *c, struct machine *m, const struct e
 {
     for (uint32_t i = 0; i < m->copy_count; i++)
         m->copies[i].residency = EMP_RESIDENCY_NONE;
-    m->gpu_bytes = m->ram_bytes = 0;
+    m->gpu_bytes = m->ram_bytes = m->fetching_bytes = 0;
     copies_set(c, m, h->copies, h->copy_count);
-    m->fetch_left = 0;
-    for (uint32_t i = m->copy_count; i-- > 0;) {
-        struct copy *copy = &m->copies[i];
-        if (copy->residency == EMP_RESIDENCY_NONE)
-            emp_machine_copy_set(c, m, copy->model, 0, EMP_RESIDENCY_NONE, false);
-        else if (copy->residency == EMP_RESIDENCY_FETCHING)
-            m->fetch_left += copy->bytes;
-    }
+    for (uint32_t i = m->copy_count; i-- > 0;)
+        if (m->copies[i].residency == EMP_RESIDENCY_NONE)
+            emp_machine_copy_set(c, m, m->copies[i].model, 0, EMP_RESIDENCY_NONE, false);
+    emp_machine_fetch_told(c, m, m->fetching_bytes);
 }
 
 static void started(struct emp_core *c, struct job *j, emp_wall_ms at)
@@ -140,10 +136,9 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
 
 static void on_beat(struct emp_core *c, struct machine *m, const struct emp_event *e)
 {
-    (void)c;
     const struct emp_message_beat *b = &e->message.message->beat;
     m->disk_free = b->disk_free_bytes;
-    m->fetch_left = b->fetch_left_bytes;
+    emp_machine_fetch_told(c, m, b->fetch_left_bytes);
     if (b->link_bytes_per_s > 0)
         m->link_rate = b->link_bytes_per_s;
 }

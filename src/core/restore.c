@@ -40,7 +40,7 @@ static void restore_job(struct emp_core *c, const struct emp_change *change)
     j->not_before = r->not_before;
     j->priority = r->order_priority;
     j->tag = r->order_tag;
-    j->rank = emp_fair_rank(&c->settings->fairness, j->tag, j->priority);
+    j->rank = emp_core_rank(c, j);
     j->counted = r->counted_attempts;
     j->returns = r->returns;
     j->losses = r->losses;

@@ -49,6 +49,13 @@ static int64_t slot_free_ms(const struct emp_core *c, const struct machine *m, i
     return first + (int64_t)queue * run_ms / (m->facts.slots ? m->facts.slots : 1);
 }
 
+static void count_model(struct emp_route_models *n, enum emp_residency at)
+{
+    uint32_t *const places[EMP_RESIDENCY_COUNT] = {&n->absent, &n->absent, &n->on_disk, &n->in_ram,
+                                                   &n->in_gpu};
+    ++*places[at];
+}
+
 /* Models: what is missing there, what must be loaded. False: it cannot have them. */
 static bool model_facts(struct emp_core *c, const struct class *k, const struct machine *m,
                         struct emp_route_facts *f)
@@ -67,6 +74,7 @@ static bool model_facts(struct emp_core *c, const struct class *k, const struct 
             f->missing_bytes += bytes;
         }
         waits |= at <= EMP_RESIDENCY_FETCHING;
+        count_model(e->modifies ? &f->modifier : &f->whole, at);
         if (at <= EMP_RESIDENCY_DISK)
             f->disk_load_bytes += bytes;
         else if (at == EMP_RESIDENCY_RAM)
@@ -75,7 +83,7 @@ static bool model_facts(struct emp_core *c, const struct class *k, const struct 
     if (all > m->facts.disk_budget_bytes && waits)
         return false;
     if (waits)
-        behind = m->fetch_left;
+        behind = emp_machine_fetch_left(c, m);
     f->fetch_bytes = f->missing_bytes + behind;
     if (m->facts.gpu_count == 0)
         f->disk_load_bytes = f->ram_load_bytes = 0;
@@ -112,12 +120,13 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
 
 static bool too_short(const struct emp_core *c, const struct class *k, const struct machine *m)
 {
-    return m->pool != (uint32_t)EMP_POOL_NONE && k->pool != (uint32_t)EMP_POOL_NONE &&
-           m->pool != k->pool && k->run_ms >= c->settings->pools[m->pool].run_ms_max;
+    return !c->policy->pool_blind && m->pool != (uint32_t)EMP_POOL_NONE &&
+           k->pool != (uint32_t)EMP_POOL_NONE && m->pool != k->pool &&
+           k->run_ms >= c->settings->pools[m->pool].run_ms_max;
 }
 
-static bool candidate_make(struct emp_core *c, struct class *k, const struct job *j,
-                           struct machine *m, struct candidate *x)
+bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
+                        struct candidate *x)
 {
     struct emp_route_facts f;
     if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, &f))
@@ -166,8 +175,8 @@ static struct candidate *cheapest(struct emp_core *c, struct verdict *v, bool id
     struct candidate *pick = best;
     for (uint32_t i = 0; i < v->count; i++) {
         struct candidate *x = &v->candidates[i];
-        if (starts_now(x) && x->has_models == best->has_models && x->cost - best->cost <= TIE_US &&
-            x != pick && lighter(c, x->machine, pick->machine))
+        if (starts_now(x) && (c->policy->model_blind || x->has_models == best->has_models) &&
+            x->cost - best->cost <= TIE_US && x != pick && lighter(c, x->machine, pick->machine))
             pick = x;
     }
     return pick;
@@ -221,7 +230,7 @@ void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct 
     *v = (struct verdict){
         .candidates = emp_arena_array(&c->scratch, struct candidate, c->all_count)};
     for (size_t i = 0; i < c->all_count; i++)
-        if (c->all[i]->link && candidate_make(c, k, j, c->all[i], &v->candidates[v->count]))
+        if (c->all[i]->link && emp_core_candidate(c, k, j, c->all[i], &v->candidates[v->count]))
             v->count++;
     drop_too_short(c, k, j, v);
     v->best = cheapest(c, v, false);
@@ -436,8 +445,21 @@ static void refresh_heads(struct emp_core *c)
         emp_class_refresh_head(c, all[i]);
 }
 
+static void clean(struct emp_core *c)
+{
+    for (size_t i = 0; i < c->dirty_count; i++)
+        c->dirty_classes[i]->dirty = false;
+    c->dirty_count = 0;
+    c->dirty_all = false;
+}
+
 void emp_core_schedule(struct emp_core *c)
 {
+    if (c->policy->pull_ms > 0) {
+        emp_core_pull(c);
+        clean(c);
+        return;
+    }
     if (!c->dirty_all && c->dirty_count == 0)
         return;
     struct held held = {0};
@@ -454,8 +476,5 @@ void emp_core_schedule(struct emp_core *c)
         emp_heap_push(&j->class->waiting, j);
         emp_class_refresh_head(c, j->class);
     }
-    for (size_t i = 0; i < c->dirty_count; i++)
-        c->dirty_classes[i]->dirty = false;
-    c->dirty_count = 0;
-    c->dirty_all = false;
+    clean(c);
 }

@@ -153,11 +153,24 @@ struct emp_flow *emp_core_flow(struct emp_core *c, uint32_t customer, double pri
     return &c->flows[c->flow_count++];
 }
 
+int64_t emp_core_rank(const struct emp_core *c, const struct job *j)
+{
+    struct emp_settings_fairness strict = {.point_ms = INT64_C(4000000000000)}; /* 126 years */
+    return emp_fair_rank(c->policy->strict_order ? &strict : &c->settings->fairness, j->tag,
+                         j->priority);
+}
+
 /* A job's place: a later step of a workflow stands behind the earlier ones, however long ago they
  * came; workflow_datetime moves a first one back in time as far as it says (a day at most);
  * otherwise its customer's fair share decides, to which every step is charged. */
 void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec *s)
 {
+    if (c->policy->strict_order) {
+        j->priority = isnan(s->workflow_priority) ? s->priority : s->workflow_priority;
+        j->tag = s->workflow_datetime > 0 ? s->workflow_datetime : c->now.wall;
+        j->rank = emp_core_rank(c, j);
+        return;
+    }
     struct workflow_place *w = workflow_find(c, s->workflow);
     bool given = !isnan(s->workflow_priority);
     j->priority = given ? s->workflow_priority : w ? w->priority : s->priority;
@@ -173,7 +186,7 @@ void emp_core_order(struct emp_core *c, struct job *j, const struct emp_job_spec
         }
         workflow_remember(c, s->workflow, j);
     }
-    j->rank = emp_fair_rank(&c->settings->fairness, j->tag, j->priority);
+    j->rank = emp_core_rank(c, j);
 }
 
 /* A restored job's workflow goes on behind it. Jobs come in the order of their numbers. */
@@ -251,7 +264,7 @@ void emp_core_on_retry(struct emp_core *c, const struct emp_event *e)
     emp_job_arrived_at(c, j, r->submitted_at);
     j->priority = r->order_priority;
     j->tag = r->order_tag;
-    j->rank = emp_fair_rank(&c->settings->fairness, j->tag, j->priority);
+    j->rank = emp_core_rank(c, j);
     j->attempt = r->attempt.number;
     j->retried_by_hand = r->retried_by_hand + 1;
     if (r->attempt.number) { /* the attempt that ended it becomes one of the earlier ones */

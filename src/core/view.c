@@ -26,7 +26,7 @@ static void machine_view(const struct emp_core *c, const struct machine *m, stru
         .pool = emp_pool_name(c, m->pool),
         .disk_free_bytes = m->disk_free,
         .link_bytes_per_s = m->link_rate,
-        .fetch_left_bytes = m->fetch_left,
+        .fetch_left_bytes = emp_machine_fetch_left(c, m),
         .speed = m->speed.value > 0 ? m->speed.value : 1,
         .jobs_completed = m->jobs_completed,
         .jobs_failed = m->jobs_failed,

@@ -34,6 +34,10 @@ struct emp_model {
     bool pinned;             /* never evicted where it stands */
 };
 
+/* Does a model of this kind only modify another one that the job names too ("lora", "controlnet",
+ * …)? */
+bool emp_model_kind_modifies(struct emp_str kind);
+
 /* A copy as a machine reports it. */
 struct emp_copy {
     struct emp_str model;

@@ -279,7 +279,9 @@ static bool evict(struct emp_machine *m, int64_t need)
     uint32_t chosen = 0;
     for (int spare_wanted = 1; spare_wanted >= 0 && chosen == 0; spare_wanted--) {
         uint32_t n = candidates(m, spare_wanted, list, who);
-        chosen = emp_evict_choose(list, n, need, m->link_bytes_per_s, m->s.evict_lean, victims);
+        chosen = m->s.evict_oldest ? emp_evict_choose_oldest(list, n, need, victims)
+                                   : emp_evict_choose(list, n, need, m->link_bytes_per_s,
+                                                      m->s.evict_lean, victims);
     }
     for (uint32_t i = 0; i < chosen; i++) {
         discard(m, who[victims[i]]);

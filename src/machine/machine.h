@@ -57,6 +57,7 @@ struct emp_machine_settings {
     int64_t
         link_bytes_per_s; /* assumed until MEASURED; 0: 25 MB/s. Prices what an eviction costs */
     double evict_lean;    /* the pool's eviction leaning: policy/evict.h */
+    bool evict_oldest;    /* least recently used instead: what rivals do */
     int64_t room_wait_ms; /* an attempt waits so long for others to free disk room; 0: 60 s */
     int64_t stop_wait_ms; /* then a stop that had no effect becomes WATCHDOG; 0: 20 s */
     int64_t ack_wait_ms;  /* bound of leaving; 0: 3 s */

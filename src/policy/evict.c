@@ -220,3 +220,26 @@ uint32_t emp_evict_choose(const struct emp_evict_copy *copies, uint32_t count, i
     victims[prefix] = last;
     return take_back(&p, need, victims, prefix + 1);
 }
+
+uint32_t emp_evict_choose_oldest(const struct emp_evict_copy *copies, uint32_t count, int64_t need,
+                                 uint32_t *victims)
+{
+    uint32_t n = 0;
+    int64_t freed = 0;
+    while (freed < need) {
+        uint32_t oldest = count;
+        for (uint32_t i = 0; i < count; i++) {
+            const struct emp_evict_copy *c = &copies[i], *o = &copies[oldest];
+            bool taken = c->keep || c->bytes <= 0;
+            for (uint32_t v = 0; v < n && !taken; v++)
+                taken = victims[v] == i;
+            if (!taken && (oldest == count || c->idle_ms > o->idle_ms))
+                oldest = i;
+        }
+        if (oldest == count)
+            return 0;
+        victims[n++] = oldest;
+        freed = add_bytes(freed, copies[oldest].bytes);
+    }
+    return n;
+}

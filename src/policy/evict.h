@@ -32,6 +32,10 @@ double emp_evict_regret(const struct emp_evict_copy *c, double seconds);
 uint32_t emp_evict_choose(const struct emp_evict_copy *copies, uint32_t count, int64_t need,
                           int64_t link_bytes_per_s, double lean, uint32_t *victims);
 
+/* The same by time alone, as rivals do: idle longest first (then the lower index). */
+uint32_t emp_evict_choose_oldest(const struct emp_evict_copy *copies, uint32_t count, int64_t need,
+                                 uint32_t *victims);
+
 /* Use counter that halves every EMP_EVICT_HALF_LIFE_MS of idleness: call at a use. */
 enum { EMP_EVICT_HALF_LIFE_MS = 6 * 3600 * 1000 };
 double emp_evict_use(double uses, int64_t idle_ms);

@@ -7,6 +7,11 @@
 #include "domain/route.h"
 #include "domain/settings.h"
 
+/* How many of a job's models stand where; what its running fetches bring is absent still. */
+struct emp_route_models {
+    uint32_t absent, on_disk, in_ram, in_gpu;
+};
+
 struct emp_route_facts {
     int64_t slot_free_ms; /* expected until one of its slots is free for this job; 0: now */
     int64_t fetch_bytes;  /* of the job's models not yet on its disk, plus bytes its running fetches
@@ -26,6 +31,8 @@ struct emp_route_facts {
     double failure_rate;     /* 0 … 1, recent attempts it failed */
     bool failed_this_job;    /* an earlier attempt of this very job ended badly here */
     uint32_t slots, busy;
+    struct emp_route_models whole;    /* models that stand for themselves: checkpoints … */
+    struct emp_route_models modifier; /* that modify these: LoRAs … (emp_model_kind_modifies) */
 };
 void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f,
                      struct emp_route_terms *ret);

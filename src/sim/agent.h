@@ -88,6 +88,8 @@ void emp_sim_agent_jump(struct emp_sim_agent *a, int64_t ms); /* its wall clock 
 void emp_sim_agent_give(struct emp_sim_agent *a, uint32_t model);
 bool emp_sim_agent_has(const struct emp_sim_agent *a, uint32_t model); /* whole */
 struct emp_sim_file *emp_sim_agent_file(struct emp_sim_agent *a, uint32_t model);
+/* Bytes that its fetches have yet to bring, as of now. */
+int64_t emp_sim_agent_fetch_left(const struct emp_sim_agent *a);
 struct emp_now emp_sim_agent_now(const struct emp_sim_agent *a);
 
 /* ---- the network's end ---- */

@@ -128,6 +128,17 @@ static void settle(struct emp_sim_agent *a)
     }
 }
 
+int64_t emp_sim_agent_fetch_left(const struct emp_sim_agent *a)
+{
+    int64_t came = a->flowing ? share_of(a) * (a->system->world.now - a->flowed_at) / 1000 : 0;
+    int64_t left = 0;
+    for (const struct emp_sim_fetch *f = a->fetches; f; f = f->next) {
+        int64_t own = f->plan.end_bytes - a->files[f->model].bytes - (f->flows ? came : 0);
+        left += own > 0 ? own : 0;
+    }
+    return left;
+}
+
 static emp_mono_ms next_end(struct emp_sim_agent *a)
 {
     emp_mono_ms at = EMP_NEVER;
