@@ -44,14 +44,28 @@ describe('keys', { concurrency: 4 }, () => {
         assert.match(without.stderr, /EMP_API_KEY|API key/);
     }));
 
-    it('an agent with a wrong token is told, keeps trying, and never joins', limits, within(async (w) => {
+    it('an agent whose first connection has a wrong token is told, ends with the status that says so, and never joins', limits, within(async (w) => {
         const broker = await w.broker({ env: keys, key: 'first-key' });
         const agent = w.agent(broker, { token: 'wrong' });
         agent.launch();
-        await agent.process.line(/token|unauthori[sz]ed|401/i);
+        await agent.process.line(/refuses this agent \(EMP_AGENT_TOKEN\?\)/);
+        assert.equal(await agent.process.ended, 4, 'the exit status of unauthorized');
         assert.deepEqual(await broker.machines(), []);
         await assert.rejects(new Socket(broker.port, '/ws/agent', { authorization: 'Bearer first-key' }).opened, /answered 401/);
         await assert.rejects(new Socket(broker.port, '/ws/agent').opened, /answered 401/);
+    }));
+
+    it('an agent that was in before keeps trying when its token is no longer taken', limits, within(async (w) => {
+        const broker = await w.broker({ env: keys, key: 'first-key' });
+        const agent = await w.agent(broker, { token: 'agent-token' }).start();
+        broker.env = { ...keys, EMP_AGENT_TOKENS: 'new-token' };
+        await broker.restart();
+        await agent.process.line(/cannot connect to the broker: .*(token|401).*trying again/i);
+        assert.equal((await agent.machine()).status, 'away');
+        broker.env = { ...keys, EMP_AGENT_TOKENS: 'new-token,agent-token' };
+        await broker.restart();
+        await until(async () => (await agent.machine()).status === 'connected', 'the agent to be back');
+        assert.ok(agent.process.alive);
     }));
 
     it('keys do not show in the process list, the log, or a dump', limits, within(async (w) => {
