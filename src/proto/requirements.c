@@ -141,7 +141,7 @@ static int names_add(struct compiler *c, const struct emp_place *at, const struc
 
 static int compile_models(struct compiler *c, const struct emp_place *at, const struct emp_json *v)
 {
-    if (is_all(v))
+    if (v->type == EMP_JSON_STRING) /* "all"; and any other text, which never asked for anything */
         return 0;
     return names_add(c, at, v, &c->spec->models, &c->spec->model_count, EMP_JOB_MODELS_MAX);
 }

@@ -47,6 +47,7 @@ describe('compatibility', { concurrency: 4 }, () => {
         await w.agent(broker, { slots: 4, args: ['--region', 'us'] }).start();
         for (const requirements of [{ geographic_region: 'eu' }, { quality_level: 'high' }, { component: 'all', quality_level: 'high' }, { positive_requirements: { quality_level: 'high' }, negative_requirements: { quality_level: 'low' } }])
             assert.equal((await broker.state(await broker.simulate({ duration_ms: 5 }, { requirements }), 'completed')).machine_id, fine.id, JSON.stringify(requirements));
+        await broker.state(await broker.simulate({ duration_ms: 5 }, { requirements: { models: 'sdxl' } }), 'completed'); // no list: never asked for anything
         const job = await broker.state(await broker.simulate({ duration_ms: 600_000 }, { requirements: { timeout_minutes: 0.005 }, max_retries: 1 }), 'failed');
         assert.equal(job.code, 'timeout');
     }));

@@ -169,7 +169,7 @@ static void refuses_with_field_and_value(void **state)
          "out of range", EMP_E_INVALID},
         {"{" S ",\"requirements\":{\"hardware\":8}}", "requirements.hardware", "8 is not an object",
          EMP_E_INVALID},
-        {"{" S ",\"requirements\":{\"models\":\"sdxl\"}}", "requirements.models", "is not an array",
+        {"{" S ",\"requirements\":{\"models\":5}}", "requirements.models", "is not an array",
          EMP_E_INVALID},
         {"{" S ",\"requirements\":{\"customer_isolation\":\"total\"}}",
          "requirements.customer_isolation", "none, loose, strict", EMP_E_INVALID},

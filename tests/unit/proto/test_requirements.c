@@ -90,10 +90,11 @@ static const struct {
     {"negative region", "{\"negative_requirements\":{\"geographic_region\":\"us\"}}",
      "{\"region\":\"us\"}", NO},
     {"the machine is another workflow's", "{}", "{\"caps\":{\"workflow_id\":\"wf\"}}", NO},
-    {"mended: a text", "\"abc\"", "{}", INVALID},
-    {"mended: a number", "5", "{}", INVALID},
+    {"mended, vector 65: a text", "\"abc\"", "{}", INVALID},
+    {"mended, vector 67: a number", "5", "{}", INVALID},
     {"mended: a word for a number", "{\"hardware\":{\"ram_gb\":\"lots\"}}", "{}", INVALID},
-    {"mended: models no list", "{\"models\":\"sdxl\"}", "{}", INVALID},
+    {"models as a text ask for nothing", "{\"models\":\"sdxl\"}", "{}", MATCH},
+    {"mended: models of no shape at all", "{\"models\":5}", "{}", INVALID},
     {"models are for routing, not for matching", "{\"models\":[\"a\",\"z\"]}", "{}", MATCH},
 };
 
@@ -137,10 +138,43 @@ static void vectors_are_answered(void **state)
     }
 }
 
+static void fails(int got, int want, const struct emp_error *err, const char *field)
+{
+    assert_int_equal(got, want);
+    assert_string_equal(err->field, field);
+    assert_true(err->text[0] != '\0');
+}
+
+/* Vector 3: a job of no service fitted every machine. 69: a machine of no name was an error of the
+ * matcher. Both are refused when they arrive. */
+static void what_has_no_name_is_refused_before_matching(void **state)
+{
+    static const char *const jobs[] = {"{}", "{\"service_required\":null}",
+                                       "{\"service_required\":\"\",\"payload\":{}}"};
+    static const char machine[] = "{\"boot\":\"b\",\"slots\":1,\"services\":[\"comfyui\"]}";
+    struct emp_arena a;
+    struct emp_error err;
+    struct emp_job_spec spec;
+    struct emp_machine_facts facts = {0};
+    struct emp_shape_reader reader = {&a, &err};
+    struct emp_json *v;
+
+    (void)state;
+    emp_arena_init(&a, 0);
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+        fails(emp_job_spec_parse(&a, jobs[i], strlen(jobs[i]), &spec, NULL, &err), EMP_E_INVALID,
+              &err, "service_required");
+    assert_int_equal(emp_json_parse(&a, machine, strlen(machine), NULL, &v, &err), 0);
+    fails(emp_shape_decode(&reader, &emp_shape_of_machine, NULL, v, &facts), EMP_E_INVALID, &err,
+          "id");
+    emp_arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_are_answered),
+        cmocka_unit_test(what_has_no_name_is_refused_before_matching),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
