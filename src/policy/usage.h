@@ -11,10 +11,14 @@
  * the weakest pair). Series are known by number, which stays until its series is displaced: whoever
  * keeps a number keeps `generation` with it.
  *
+ * Names are as the catalogue has them; one with a line break in it, an empty one or
+ * one longer than EMP_NAME_MAX is no name and
+ * counts nowhere.
+ *
  * Pure, deterministic, arena-owned; one thread. Time is wall time as the caller says it (UTC; hours
  * and days are counted from 1970). It may jump back: late events are counted where they belong as
- * far as their grain is still kept. Durable: what changed is handed out as one blob for each thing
- * (emp_usage_changed), and read back in any order (emp_usage_load). */
+ * far as their grain is still kept. Durable: what changed is handed out as rows (emp_usage_changed)
+ * and read back (emp_usage_load). */
 #ifndef EMP_POLICY_USAGE_H
 #define EMP_POLICY_USAGE_H
 
@@ -34,6 +38,7 @@ enum {
     EMP_USAGE_HOURS_KEPT = 8 * 7 * 24,
     EMP_USAGE_DAYS_KEPT = 400,
     EMP_USAGE_SET_MODELS = 16,  /* of a job's models, those after these do not count for its set */
+    EMP_USAGE_GROUPS_MAX = 256, /* further kinds of model are "not known" */
     EMP_USAGE_PLACES_MAX = 512, /* pools, regions and tiers together */
     EMP_USAGE_NONE = 0,         /* no series; the fleet is 1 */
     EMP_USAGE_FLEET = 1,
@@ -72,8 +77,8 @@ struct emp_usage_downloads {
 struct emp_usage_series {
     enum emp_usage_kind kind;
     uint32_t generation; /* of this number; differs once another series has taken it */
-    struct emp_str name; /* sets: their models' names, joined by '\n'; fleet: empty */
-    uint32_t group;      /* model: number of its kind ("lora"), see emp_usage_group; else 0 */
+    struct emp_str name; /* empty: fleet, sets */
+    uint32_t group;      /* model: number of its kind ("lora"), of `groups`; else 0 */
     uint32_t base;       /* set: series of the model the others hang on; else 0 */
     uint32_t *models;    /* set: series numbers of its models, base first; NULL otherwise */
     uint32_t model_count;
@@ -82,6 +87,9 @@ struct emp_usage_series {
     struct emp_usage_buckets grain[EMP_USAGE_GRAINS];
     struct emp_usage_waits first, repeat; /* models and sets */
     struct emp_usage_downloads downloads; /* models */
+    uint64_t touched;                     /* the later, the longer it stays */
+    uint64_t key;                         /* in by_name */
+    uint32_t name_cap, model_cap;
     bool changed;
 };
 
@@ -91,21 +99,30 @@ struct emp_usage_options {
     uint32_t pairs_max;  /* 0: 65536 */
 };
 
-struct emp_usage_pair;
+/* Two models that one job named. */
+struct emp_usage_pair {
+    uint32_t a, b;  /* a < b; 0: free */
+    double weight;  /* jobs, each halved every EMP_USAGE_PAIR_HALF_LIFE_DAYS */
+    emp_wall_ms at; /* when weight was that */
+    bool changed;
+};
+
 struct emp_usage {
     struct emp_arena *arena;
     struct emp_usage_options options;
     struct emp_usage_series *series; /* by number; [0] is not used */
     uint32_t series_count, series_cap;
     uint32_t models, sets, places; /* how many there are */
-    struct emp_map by_name;        /* hash of kind and name -> first of the chain */
-    uint32_t *chain;               /* by number: next with the same hash; grows with series */
-    uint32_t chain_cap;
+    struct emp_map by_name;        /* hash of kind and name -> number */
+    uint32_t *free;                /* numbers without a series, the last is taken first */
+    uint32_t free_count, free_cap;
+    uint64_t clock;           /* of touched */
+    uint32_t changed_from;    /* no series below it is marked; likewise for pairs */
     struct emp_intern groups; /* kinds of model */
     struct emp_usage_pair *pairs;
-    uint32_t pair_count, pair_cap;
-    struct emp_map pair_of; /* hash of both numbers -> place in pairs */
-    emp_wall_ms last_at;    /* latest event */
+    uint32_t pair_count, pair_cap, pair_hand, pair_changed_from;
+    struct emp_map pair_of; /* both numbers -> place in pairs */
+    emp_wall_ms last_at;    /* latest event; 0: none yet */
     uint64_t late;          /* events that came too late for their finest grain */
 };
 
@@ -113,7 +130,7 @@ void emp_usage_init(struct emp_usage *u, struct emp_arena *arena,
                     const struct emp_usage_options *options /* NULL: as said above */);
 
 /* The model's series, made when it is new (`group`: its kind, "checkpoint", "lora", …; empty: not
- * known; the last known one counts). Never fails: see "Bounded". */
+ * known; the last known one counts). EMP_USAGE_NONE for what is no name. */
 uint32_t emp_usage_model(struct emp_usage *u, struct emp_str name, struct emp_str group);
 /* EMP_USAGE_NONE when there is none. */
 uint32_t emp_usage_find(const struct emp_usage *u, enum emp_usage_kind kind, struct emp_str name);
@@ -186,18 +203,23 @@ struct emp_usage_collection {
 uint32_t emp_usage_collections(const struct emp_usage *u, emp_wall_ms now, struct emp_arena *arena,
                                struct emp_usage_collection **ret);
 
-/* Durability. One thing that changed since it was last handed out: its key (stable, printable but
- * for
- * '\n' in sets' keys) and its bytes, both in `arena`; false when nothing did. A key without bytes
- * (length 0): the thing was displaced, delete it. Hand-out clears the mark, so the caller makes it
- * durable or loads all anew. */
+/* Durability: the log as numbered rows of two tables, so that what takes another's place overwrites
+ * its row and a store holds no more than the limits above. One row that changed since it was last
+ * handed out, its bytes in `arena` (length 0: delete the row); false when nothing did. Hand-out
+ * clears the mark: the caller makes it durable, or loads all anew. */
+enum emp_usage_table { EMP_USAGE_TABLE_SERIES, EMP_USAGE_TABLE_PAIRS };
 struct emp_usage_row {
-    struct emp_str key;
+    enum emp_usage_table table;
+    uint32_t number;
     const void *bytes;
-    uint32_t length;
+    uint32_t length; /* at most EMP_USAGE_ROW_BYTES_MAX */
 };
+enum { EMP_USAGE_ROW_BYTES_MAX = 64 * 1024 };
 bool emp_usage_changed(struct emp_usage *u, struct emp_arena *arena, struct emp_usage_row *ret);
-/* 0, or EMP_E_INVALID with nothing changed: bytes that a save cannot have written. */
+/* Into a fresh log, rows in any order: 0, or EMP_E_INVALID for bytes that were not written by the
+ * above or do not fit the options (nothing changed). Then once emp_usage_load_end(): sets and pairs
+ * whose models are not there are dropped (a crash between two commits can leave such). */
 int emp_usage_load(struct emp_usage *u, const struct emp_usage_row *row);
+void emp_usage_load_end(struct emp_usage *u);
 
 #endif
