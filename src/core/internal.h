@@ -350,7 +350,7 @@ void emp_attempts_lose(struct emp_core *c, struct machine *m, const char *why);
 
 /* machine.c */
 struct machine *emp_machine_get(struct emp_core *c,
-                                struct emp_str id); /* finds or makes; NULL when too many */
+                                struct emp_str id); /* finds or makes, beyond any limit */
 struct machine *emp_machine_find(const struct emp_core *c, struct emp_str id);
 struct machine *emp_machine_of_link(const struct emp_core *c, emp_link link);
 bool emp_machine_usable(const struct emp_core *c, const struct machine *m);

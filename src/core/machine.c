@@ -22,7 +22,7 @@ struct machine *emp_machine_of_link(const struct emp_core *c, emp_link link)
 struct machine *emp_machine_get(struct emp_core *c, struct emp_str id)
 {
     struct machine *m = emp_machine_find(c, id);
-    if (m || c->all_count >= EMP_MACHINES_MAX)
+    if (m)
         return m;
     uint32_t number;
     m = emp_slab_new(&c->machines, &number);

@@ -102,11 +102,11 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
                                 EMP_PROTOCOL_VERSION, h->protocol));
         return;
     }
-    struct machine *m = emp_machine_get(c, h->facts.id);
-    if (m == NULL) {
+    if (c->all_count >= EMP_MACHINES_MAX && emp_machine_find(c, h->facts.id) == NULL) {
         refuse(c, link, EMP_E_QUEUE_FULL, "too many machines are known");
         return;
     }
+    struct machine *m = emp_machine_get(c, h->facts.id);
     if (m->link) { /* its older connection is dead, or a twin's: the newest wins */
         emp_core_close(c, m->link, "replaced by a newer connection");
         emp_machine_disconnect(c, m, 0);

@@ -63,8 +63,6 @@ static void restore_machine(struct emp_core *c, const struct emp_change *change)
 {
     const struct emp_change_machine *cm = &change->machine;
     struct machine *m = emp_machine_get(c, cm->facts.id);
-    if (m == NULL)
-        return;
     emp_machine_facts_set(c, m, &cm->facts);
     m->first_seen = cm->first_seen;
     m->last_seen = cm->last_seen;

@@ -394,6 +394,41 @@ static void a_machine_that_blames_itself_is_believed(void **state)
     assert_int_equal(stats.attempts_failed, 0);
 }
 
+/* The store may know of a job on a machine that the limit leaves no room for: restoring takes it
+ * all the same, only a stranger that greets is refused. */
+static void the_limit_of_machines(void **state)
+{
+    struct world *w = *state;
+    struct emp_change machine = {.kind = EMP_CHANGE_MACHINE};
+    struct emp_job_spec spec = world_spec("simulation");
+    struct emp_change job = {.kind = EMP_CHANGE_JOB};
+    char id[16];
+    emp_core_free(w->core);
+    w->core = emp_core_new(&w->settings, &emp_policy_default, 8);
+    for (int i = 0; i < EMP_MACHINES_MAX; i++) {
+        snprintf(id, sizeof id, "m%d", i);
+        machine.machine.facts = (struct emp_machine_facts){.id = emp_str_z(id), .slots = 1};
+        machine.machine.last_seen = w->now.wall;
+        emp_core_restore(w->core, &machine);
+    }
+    job.job.spec = &spec;
+    job.job.record = (struct emp_job_record){.num = 1, .state = EMP_JOB_IN_PROGRESS};
+    job.job.record.attempt = (struct emp_attempt){.number = 1, .machine = EMP_STR("one more")};
+    emp_core_restore(w->core, &job);
+    emp_core_start(w->core, w->now, 1);
+
+    world_join(w, 10, "stranger", "fast-lane", 1);
+    world_expect(w, "link 10: refused queue_full\n"
+                    "link 10: closed, refused\n");
+    struct emp_machine_facts f = world_facts("one more", "fast-lane", 1);
+    struct emp_held held = {.job = 1, .attempt = 1, .started = true};
+    world_hello(w, 11, &f, &held, 1, NULL, 0);
+    world_expect(w, "job 1 requeued: machine_lost\n" /* of which boot it was, nobody knows */
+                    "link 11: welcome to fast-lane\n"
+                    "link 11: cancel 1/1\n"
+                    "link 11: assign 1/2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +451,7 @@ int main(void)
         STORY(a_restart_may_have_mended_it),
         STORY(bad_jobs_do_not_take_the_fleet_down),
         STORY(a_machine_that_blames_itself_is_believed),
+        STORY(the_limit_of_machines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
