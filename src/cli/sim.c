@@ -1,6 +1,6 @@
 #include "sim/check/check.h"
 
-#include "cli/cli.h"
+#include "cli/sim.h"
 
 #include <stdlib.h>
 
@@ -68,25 +68,37 @@ static int check(struct emp_cli *cli, struct emp_error *err)
 static const struct {
     const char *word;
     int (*run)(struct emp_cli *cli, struct emp_error *err);
-} kinds[] = {{"check", check}};
+    uint32_t args_max; /* after the word */
+} kinds[] = {{"check", check, 0}, {"scenarios", emp_sim_scenarios, 1}};
 
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
+    const char *word = cli->options.args[0];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].word, word) != 0)
+            continue;
+        if (cli->options.arg_count - 1 > kinds[i].args_max)
+            return emp_fail(err, EMP_E_INVALID, NULL, "emp sim %s: \"%s\" is too much", word,
+                            cli->options.args[1 + kinds[i].args_max]);
+        return kinds[i].run(cli, err);
+    }
+    char known[256] = "";
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i].word, cli->options.args[0]) == 0)
-            return kinds[i].run(cli, err);
-    return emp_fail(err, EMP_E_INVALID, NULL, "unknown \"emp sim %s\"; there is: check",
-                    cli->options.args[0]);
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+                 kinds[i].word);
+    return emp_fail(err, EMP_E_INVALID, NULL, "unknown \"emp sim %s\"; there is: %s", word, known);
 }
 
 const struct emp_command emp_command_sim = {
     .name = "sim",
-    .args = "check",
+    .args = "check|scenarios [SCENARIO]",
     .summary = "Simulate the broker and its machines under a virtual clock.",
     .text = "check: random systems under faults, held against an oracle; one seed is one run, and "
-            "gives the\nsame log every time. Exit status 1 when something was violated.\n",
+            "gives the\nsame log every time. Exit status 1 when something was violated.\n"
+            "scenarios: lists the built-in ones; with one (or a file of one's own), all that it "
+            "assumes.\n",
     .options = options,
     .args_min = 1,
-    .args_max = 1,
+    .args_max = 2,
     .run = run,
 };

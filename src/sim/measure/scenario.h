@@ -67,49 +67,49 @@ struct emp_scenario_kind {
 /* In what way requests follow each other, over which models, by whom; read emp_trace_generate. */
 struct emp_scenario_generator {
     struct emp_str source;
-    emp_wall_ms start;               /* local midnight of the first day */
-    uint32_t days;                   /* with times */
-    uint32_t history;                /* rows without time before them */
-    double jobs_per_workday;         /* mean */
-    double weekend_share;            /* a Saturday's or Sunday's jobs relative to a workday's */
-    double hour_weight[24];          /* of local hours, sum 1 */
-    struct emp_quantiles burst;      /* factor of a 10-minute bin's rate over its hour's mean */
-    struct emp_quantiles follow_ms;  /* gap to a user's next job inside a session */
-    double follow_share;             /* of jobs that another of the same user follows */
-    double follow_same_base;         /* of those, the share that keeps the base … */
-    double follow_same_loras;        /* … and its LoRAs */
-    uint32_t bases, loras, users;    /* alive at a time */
-    double base_exponent, base_head; /* popularity of rank r: (r + head)^-exponent */
-    double lora_exponent, lora_head;
-    double user_exponent, user_head;
-    double new_bases_per_day, new_loras_per_day; /* of the alive ones replaced by new ones */
-    double lora_job_share;                       /* of jobs with at least one LoRA */
-    double lora_count_share[4];                  /* of those, with 1, 2, 3, 4 of them; sum 1 */
+    emp_wall_ms start;       /* local midnight of the first day */
+    double days;             /* with times, whole */
+    double history;          /* rows without time before them */
+    double jobs_per_workday; /* mean */
+    double weekend_share;    /* a Saturday's or Sunday's jobs relative to a workday's */
+    double hour_weight[24];  /* of local hours; sum made 1 */
+    struct emp_quantiles
+        burst;           /* factor of a 10-minute bin's rate over its hour's mean; mean made 1 */
+    double follow_share; /* of jobs that follow another of their user's session … */
+    struct emp_quantiles follow_ms; /* … after such a gap */
+    double follow_same_base;        /* of those, the share that keeps the base … */
+    double follow_same_loras;       /* … and of these, its LoRAs too */
+    /* Popularity: the rank (from 0, whole part) that such a share of requests stays below; the last
+     * value is how many there are at a time. */
+    struct emp_quantiles base_rank, lora_rank, user_rank;
+    double new_bases_per_day, new_loras_per_day; /* replace others; the most used stay */
+    double lora_job_share;                       /* of jobs that have a LoRA */
+    double lora_count_share[4];                  /* of those, with 1, 2, 3, 4 of them; sum made 1 */
     double lora_home_share;                      /* of a LoRA's uses that are on its one base */
     struct emp_quantiles exec_ms;                /* as recorded, loads of LoRAs included */
-    double exec_model_weight; /* [0, 1]: how much of it the base decides; the rest is chance */
-    double failed_share;
+    double exec_base_share; /* [0, 1]: of its variance (of ranks) that the base decides */
 };
 
 /* Jobs beside the trace, for `mixed`. */
 struct emp_scenario_text {
+    struct emp_str source;
     double jobs_per_hour;      /* mean over the day; 0: no such stream */
-    double hour_weight[24];    /* sum 1 */
-    struct emp_quantiles rate; /* factor of a 10-minute window over its hour's mean */
+    double hour_weight[24];    /* sum made 1 */
+    struct emp_quantiles rate; /* factor of a 10-minute window's rate over its hour's mean */
     struct emp_quantiles cv;   /* of the gaps inside a window (gamma law) */
     struct emp_quantiles run_ms;
-    uint32_t models;
-    double exponent, head;
-    struct emp_str source;
+    struct emp_quantiles model_rank; /* popularity, as above */
+    double priority;
 };
 struct emp_scenario_video {
+    struct emp_str source;
     double jobs_per_hour;
     double hour_weight[24];
     struct emp_quantiles run_ms;
-    struct emp_quantiles extra_count; /* models of a workflow beside its diffusion model */
-    uint32_t workflows;               /* different sets of models */
-    double exponent, head;
-    struct emp_str source;
+    struct emp_quantiles workflow_rank; /* popularity of sets of models */
+    struct emp_quantiles extra_count;   /* models of a set beside its diffusion model */
+    double extras;                      /* different ones that there are */
+    double priority;
 };
 
 /* ------------------------------------------------------------------ all of it */

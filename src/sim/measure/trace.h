@@ -21,11 +21,7 @@
 
 struct emp_scenario;
 
-enum emp_trace_limit {
-    EMP_TRACE_LINE_MAX = 64 * 1024, /* bytes of one line */
-    EMP_TRACE_COLUMNS_MAX = 64,     /* of the header; unknown columns are read over */
-    EMP_TRACE_ROWS_MAX = 100000000,
-};
+enum { EMP_TRACE_ROWS_MAX = 100000000 };
 
 /* What a model is; decides its size (where the file does not say) and how long it loads. */
 enum emp_trace_model_kind {
@@ -86,7 +82,8 @@ struct emp_trace {
     uint32_t model_count, job_model_count, job_count;
     uint32_t history_count; /* jobs[0 … history_count) have no time */
     uint32_t counted_from;  /* jobs[counted_from … job_count) count; timed ones before: warm-up */
-    emp_wall_ms origin;     /* local midnight before the first timed job; 0 without any */
+    emp_wall_ms counted_since; /* local midnight of the first day that counts */
+    emp_wall_ms origin;        /* local midnight before the first timed job; 0 without any */
     uint64_t skipped[EMP_TRACE_SKIP_COUNT];
     uint64_t failed_rows; /* status FAILED: they run as others */
     /* the reader's and generators' own */
@@ -97,8 +94,9 @@ struct emp_trace {
 void emp_trace_init(struct emp_trace *t);
 void emp_trace_release(struct emp_trace *t);
 
-/* Reads a file into an initialised trace. 0; EMP_E_IO, or EMP_E_INVALID, _MALFORMED, _LIMIT with
- * "FILE:LINE: COLUMN: what is wrong" in `err`; what was read until then stays in `t`. */
+/* Reads a file into an initialised trace. 0; what emp_file errors say (os/files.h), or
+ * EMP_E_INVALID, _MALFORMED, _LIMIT with "FILE:LINE: COLUMN: what is wrong" in `err`; what was read
+ * until then stays in `t`. */
 int emp_trace_read(struct emp_trace *t, const char *path, struct emp_error *err);
 /* The same from memory; `name` stands for the file. */
 int emp_trace_parse(struct emp_trace *t, const char *name, const char *text, size_t len,
@@ -133,6 +131,8 @@ static inline int64_t emp_trace_virtual_ms(const struct emp_trace *t, const stru
 /* The model's index in `models`; added when unknown. The first kind and size named stay. */
 uint32_t emp_trace_model(struct emp_trace *t, struct emp_str name, enum emp_trace_model_kind kind,
                          int64_t bytes);
+/* Keeps a job's models; where they start in `job_models`. */
+uint32_t emp_trace_job_models(struct emp_trace *t, const uint32_t *models, uint16_t count);
 /* Appends one job with its models. Times must not go back; history first. */
 void emp_trace_add(struct emp_trace *t, struct emp_trace_job job, const uint32_t *models,
                    uint16_t count);

@@ -1,0 +1,10 @@
+/* The kinds of `emp sim`, each in a file of its own: the process's exit status, or an EMP_E_*.
+ * Their words, arguments and options stand in sim.c. */
+#ifndef EMP_CLI_SIM_H
+#define EMP_CLI_SIM_H
+
+#include "cli/cli.h"
+
+int emp_sim_scenarios(struct emp_cli *cli, struct emp_error *err); /* [SCENARIO] */
+
+#endif
