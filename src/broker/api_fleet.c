@@ -96,7 +96,7 @@ struct tell {
     struct emp_op op;
     enum emp_event_kind kind;
     struct emp_str machine;
-    bool on;
+    bool on, leave;
     struct emp_error err; /* code 0: done */
 };
 
@@ -107,7 +107,7 @@ static void tell_run(struct emp_broker *b, struct emp_op *op)
     emp_loop_step(b, &(struct emp_event){
                          .kind = t->kind,
                          .request = emp_op_request(op),
-                         .machine = {.id = t->machine, .on = t->on},
+                         .machine = {.id = t->machine, .on = t->on, .leave = t->leave},
                      });
 }
 
@@ -159,27 +159,44 @@ static const struct emp_op_type tell_type = {
     .writes = true,
 };
 
-static void tell(const struct emp_call *c, enum emp_event_kind kind, bool on)
+static void tell(const struct emp_call *c, enum emp_event_kind kind, bool on, bool leave)
 {
     struct tell *t = emp_op_new(sizeof *t, &tell_type, &c->peer);
 
     t->kind = kind;
     t->on = on;
+    t->leave = leave;
     t->machine = emp_str_copy(&t->op.arena, c->args[0]);
     emp_api_post(c, &t->op);
 }
 
 void emp_api_machine_forget(const struct emp_call *c)
 {
-    tell(c, EMP_EVENT_MACHINE_FORGET, true);
+    tell(c, EMP_EVENT_MACHINE_FORGET, true, false);
 }
 
-/* {"drain": false} takes it back; no body, or {}: drain. */
-static int drain_body(struct emp_arena *a, struct emp_str body, bool *ret_on, struct emp_error *err)
+/* An absent member leaves *ret as it is. */
+static int member_bool(struct emp_arena *a, const struct emp_json *j, const char *name, bool *ret,
+                       struct emp_error *err)
 {
-    struct emp_json *j, *drain;
+    const struct emp_json *v = emp_json_find(j, name);
+
+    if (v && v->type != EMP_JSON_BOOL)
+        return emp_fail(err, EMP_E_INVALID, name, "%s: must be true or false, not %s", name,
+                        emp_json_excerpt(a, v));
+    if (v)
+        *ret = emp_json_true(v);
+    return 0;
+}
+
+/* {"drain": false} takes it back; no body, or {}: drain; {"leave": true}: and end. */
+static int drain_body(struct emp_arena *a, struct emp_str body, bool *ret_on, bool *ret_leave,
+                      struct emp_error *err)
+{
+    struct emp_json *j;
 
     *ret_on = true;
+    *ret_leave = false;
     if (body.len == 0)
         return 0;
     int r = emp_json_parse(a, body.ptr, body.len, NULL, &j, err);
@@ -188,25 +205,25 @@ static int drain_body(struct emp_arena *a, struct emp_str body, bool *ret_on, st
     if (j->type != EMP_JSON_OBJECT)
         return emp_fail(err, EMP_E_INVALID, NULL, "the body must be an object, not %s",
                         emp_json_type_word(j->type));
-    drain = emp_json_find(j, "drain");
-    if (drain && drain->type != EMP_JSON_BOOL)
-        return emp_fail(err, EMP_E_INVALID, "drain", "drain: must be true or false, not %s",
-                        emp_json_excerpt(a, drain));
-    *ret_on = drain == NULL || emp_json_true(drain);
-    return 0;
+    r = member_bool(a, j, "drain", ret_on, err);
+    if (r == 0)
+        r = member_bool(a, j, "leave", ret_leave, err);
+    if (r == 0 && *ret_leave && !*ret_on)
+        r = emp_fail(err, EMP_E_INVALID, "leave", "leave: true contradicts drain: false");
+    return r;
 }
 
 void emp_api_machine_drain(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_error err;
-    bool on;
+    bool on, leave;
 
     emp_arena_init(&a, 4096);
-    if (drain_body(&a, emp_http_body(c->peer.http), &on, &err) < 0)
+    if (drain_body(&a, emp_http_body(c->peer.http), &on, &leave, &err) < 0)
         emp_answer_error(&c->peer, &err);
     else
-        tell(c, EMP_EVENT_MACHINE_DRAIN, on);
+        tell(c, EMP_EVENT_MACHINE_DRAIN, on, leave);
     emp_arena_release(&a);
 }
 

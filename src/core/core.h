@@ -73,7 +73,8 @@ struct emp_event {
         struct {
             struct emp_str id;
             bool on;
-        } machine; /* MACHINE_DRAIN, MACHINE_FORGET */
+            bool leave; /* of DRAIN: its agent ends once it has finished */
+        } machine;      /* MACHINE_DRAIN, MACHINE_FORGET */
     };
 };
 

@@ -353,7 +353,7 @@ void emp_core_on_drain(struct emp_core *c, const struct emp_event *e)
     if (m == NULL)
         return;
     m->drained = e->machine.on;
-    if (m->drained && m->link)
+    if (m->drained && e->machine.leave && m->link)
         emp_core_send(c, m, EMP_MESSAGE_DRAIN)->drain.reason = EMP_STR("drained by an operator");
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);

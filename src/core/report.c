@@ -128,8 +128,6 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
         .pool = emp_pool_name(c, m->pool),
     };
     leases_reconcile(c, m, h);
-    if (m->drained)
-        emp_core_send(c, m, EMP_MESSAGE_DRAIN)->drain.reason = EMP_STR("drained by an operator");
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);
 }

@@ -485,7 +485,7 @@ static void on_machine(struct emp_sim_broker *b, enum emp_event_kind kind, emp_r
 {
     struct emp_event e = {.kind = kind, .request = request};
     e.machine.id = machine;
-    e.machine.on = on;
+    e.machine.on = e.machine.leave = on;
     if (b->core)
         step(b, &e);
 }

@@ -136,6 +136,7 @@ describe('commands', { concurrency: 4 }, () => {
         await good('drain', agent.id, '--off');
         assert.equal((await agent.machine()).drained, false);
         assert.equal((await run('drain', 'nobody')).status, 3);
+        assert.equal((await run('drain', agent.id, '--off', '--leave')).status, 2);
     }));
 
     it('no broker there, a broker that is none, a wrong address', limits, within(async (w) => {

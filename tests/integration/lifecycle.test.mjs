@@ -204,14 +204,28 @@ describe('leaving', { concurrency: 4 }, () => {
         assert.equal((await broker.job(later)).status, 'pending');
         await broker.kill();
         await broker.start();
+        await until(async () => (await agent.machine()).status === 'draining', 'the machine to be back');
         assert.equal((await agent.machine()).drained, true, 'remembered');
+        assert.equal((await broker.job(later)).status, 'pending');
         const back = await broker.post(`/api/machines/${agent.id}/drain`, { drain: false });
         assert.equal(back.status, 200);
-        await broker.jobUntil(later, (j) => {
-            if (!agent.process.alive) agent.launch(); // it may have been about to leave
-            return j.status === 'completed';
-        }, 'completed');
-        assert.equal((await agent.machine()).drained, false);
+        await broker.state(later, 'completed');
+        assert.deepEqual([(await agent.machine()).drained, (await agent.machine()).status], [false, 'connected']);
+        assert.ok(agent.process.alive, 'it never left');
+    }));
+
+    it('drained by the operator, and to leave: the agent ends when it has finished', limits, within(async (w) => {
+        const broker = await w.broker();
+        const agent = await w.agent(broker).start();
+        const id = await broker.simulate({ duration_ms: 1500 });
+        await broker.state(id, 'in_progress');
+        assert.equal((await broker.post(`/api/machines/${agent.id}/drain`, { leave: true })).status, 200);
+        assert.equal(await agent.process.ended, 0);
+        const job = await broker.job(id);
+        assert.deepEqual([job.status, job.attempts.length], ['completed', 1]);
+        agent.launch();
+        await until(async () => (await agent.machine()).status === 'draining', 'it to be drained still');
+        assert.equal((await broker.post(`/api/machines/${agent.id}/drain`, { drain: false, leave: true })).status, 400);
     }));
 
     it('forgetting a machine gives its work to others at once', limits, within(async (w) => {
