@@ -8,6 +8,9 @@ static const struct emp_option options[] = {
     {"seed", 0, "N", "check: run this seed alone.", false, NULL},
     {"seeds", 0, "A..B", "check: run all seeds from A to B.", false, NULL},
     {"trace-log", 0, NULL, "check: print everything that happens (with --seed).", false, NULL},
+    {"data", 0, "DIR", "export: data directory of a broker that does not run.", false, NULL},
+    {"broker", 0, "URL", "export: a running broker.", false, NULL},
+    {"out", 0, "FILE", "export: where the trace goes.", false, NULL},
     {NULL, 0, NULL, NULL, false, NULL},
 };
 
@@ -69,7 +72,8 @@ static const struct {
     const char *word;
     int (*run)(struct emp_cli *cli, struct emp_error *err);
     uint32_t args_max; /* after the word */
-} kinds[] = {{"check", check, 0}, {"scenarios", emp_sim_scenarios, 1}};
+} kinds[] = {
+    {"check", check, 0}, {"scenarios", emp_sim_scenarios, 1}, {"export", emp_sim_export, 0}};
 
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
@@ -91,12 +95,13 @@ static int run(struct emp_cli *cli, struct emp_error *err)
 
 const struct emp_command emp_command_sim = {
     .name = "sim",
-    .args = "check|scenarios [SCENARIO]",
+    .args = "check|scenarios [SCENARIO]|export",
     .summary = "Simulate the broker and its machines under a virtual clock.",
     .text = "check: random systems under faults, held against an oracle; one seed is one run, and "
             "gives the\nsame log every time. Exit status 1 when something was violated.\n"
             "scenarios: lists the built-in ones; with one (or a file of one's own), all that it "
-            "assumes.\n",
+            "assumes.\n"
+            "export: a broker's own history as a trace, for emp sim run --trace.\n",
     .options = options,
     .args_min = 1,
     .args_max = 2,

@@ -6,5 +6,6 @@
 #include "cli/cli.h"
 
 int emp_sim_scenarios(struct emp_cli *cli, struct emp_error *err); /* [SCENARIO] */
+int emp_sim_export(struct emp_cli *cli, struct emp_error *err);    /* --data | --broker, --out */
 
 #endif

@@ -1,7 +1,9 @@
 /* The reader of traces: what it takes from both formats, what it refuses, with which words. */
+#include "base/random.h"
 #include "check.h"
 #include "sim/measure/csv.h"
 #include "sim/measure/scenario.h"
+#include "sim/measure/trace_write.h"
 
 #include <stdio.h>
 
@@ -251,6 +253,78 @@ static void times_are_compressed_by_the_speedup(void **state)
     emp_trace_release(&t);
 }
 
+/* Names of every awkward kind. */
+static struct emp_str awkward(struct emp_random *r, char *out)
+{
+    static const char alphabet[] = "ab:;%,\" 3B\xc3\xa9";
+    uint32_t n = 1 + (uint32_t)emp_random_below(r, 12);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = alphabet[emp_random_below(r, 10)];
+    memcpy(out + n, "\xc3\xa9 ", 3);
+    return (struct emp_str){out, n + 3};
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+    enum { ROWS = 500, MODELS = 4 };
+    struct emp_random r;
+    struct emp_buf text;
+    struct emp_trace t;
+    struct emp_error err = {0};
+    (void)state;
+    for (int pass = 0; pass < 2; pass++) { /* the same draws: once to write, once to compare */
+        uint32_t row_number = 0;
+        emp_random_init(&r, 5);
+        if (pass == 0) {
+            emp_buf_init(&text, 1 << 22);
+            emp_trace_write_header(&text);
+        }
+        for (int i = 0; i < ROWS; i++) {
+            char names[MODELS][20], customer[20];
+            struct emp_trace_row_model models[MODELS];
+            struct emp_trace_row row = {
+                .submitted_at = 1700000000000 + i * 1001,
+                .customer = awkward(&r, customer),
+                .service = EMP_STR("comfyui"),
+                .tier = (enum emp_tier)emp_random_below(&r, EMP_TIER_COUNT),
+                .priority = (double)emp_random_below(&r, 1000) / 8,
+                .models = models,
+                .model_count = (uint32_t)emp_random_below(&r, MODELS + 1),
+                .run_ms = (int64_t)emp_random_below(&r, 100000) - 5000,
+            };
+            for (uint32_t k = 0; k < row.model_count; k++)
+                models[k] = (struct emp_trace_row_model){awkward(&r, names[k]),
+                                                         k % 2 ? EMP_STR("lora") : EMP_STR(""), 7};
+            if (pass == 0) {
+                emp_trace_write_row(&text, &row);
+                continue;
+            }
+            if (row.run_ms < 0)
+                continue;
+            const struct emp_trace_job *j = &t.jobs[row_number++];
+            row.customer.len -= 1; /* the blank at its end: fields are trimmed */
+            while (row.customer.len && row.customer.ptr[0] == ' ')
+                row.customer.ptr++, row.customer.len--;
+            assert_int_equal(j->submitted_at, row.submitted_at);
+            assert_int_equal(j->exec_ms, row.run_ms);
+            assert_int_equal(j->tier, row.tier);
+            assert_true(j->priority == (float)row.priority);
+            assert_true(emp_str_eq(emp_intern_name(&t.users, j->user), row.customer));
+            uint32_t same = 0;
+            for (uint32_t k = 0; k < row.model_count; k++)
+                for (uint16_t m = 0; m < j->model_count; m++)
+                    same += emp_str_eq(t.models[t.job_models[j->model + m]].name, models[k].name);
+            assert_int_equal(same, row.model_count);
+        }
+        if (pass == 0 && parse(&t, text.data, &err) < 0)
+            fail_msg("%s\n%s", err.text, text.data);
+        if (pass == 1)
+            assert_int_equal(t.job_count, row_number);
+    }
+    emp_trace_release(&t);
+    emp_buf_release(&text);
+}
+
 /* Against the published trace itself, where it is at hand. */
 static void reads_the_published_trace(void **state)
 {
@@ -286,6 +360,7 @@ int main(void)
         cmocka_unit_test(lines_are_counted_inside_quotes),
         cmocka_unit_test(selects_days),
         cmocka_unit_test(times_are_compressed_by_the_speedup),
+        cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(reads_the_published_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
