@@ -145,7 +145,8 @@ static int retry_allowed(struct emp_broker *b, const struct emp_store_job *job,
                          struct emp_error *err)
 {
     const struct emp_job_record *r = &job->record;
-    const int64_t margin_ms = 60000; /* retention must not delete it under our hands */
+    /* retention must not delete it under our hands */
+    const int64_t margin_ms = b->o.retention_ms / 2 < 60000 ? b->o.retention_ms / 2 : 60000;
 
     if (!emp_job_move_allowed(r->state, EMP_JOB_PENDING) || !emp_job_state_terminal(r->state))
         return emp_fail(err, EMP_E_CONFLICT, NULL,

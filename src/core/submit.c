@@ -80,6 +80,21 @@ static int check_models(struct emp_core *c, const struct emp_job_spec *s, struct
     return 0;
 }
 
+/* The first eight are named. */
+static int check_pool(struct emp_core *c, const struct emp_job_spec *s, struct emp_error *err)
+{
+    const struct emp_settings *set = c->settings;
+    if (s->wait || s->pool.len == 0 || emp_pool_find(set, s->pool) != EMP_POOL_NONE)
+        return 0;
+    const char *names = "";
+    for (uint32_t i = 0; i < set->pool_count && i < 8; i++)
+        names = emp_arena_printf(&c->scratch, "%s%s\"%.*s\"", names, i ? ", " : "",
+                                 EMP_STR_FMT(set->pools[i].name));
+    return emp_fail(err, EMP_E_UNRUNNABLE, "pool",
+                    "pool \"%.*s\" is not configured; there are %s%s", EMP_STR_FMT(s->pool), names,
+                    set->pool_count > 8 ? ", …" : "");
+}
+
 static int check(struct emp_core *c, const struct emp_job_spec *s, struct emp_error *err)
 {
     if (c->stats.pending >= c->settings->pending_max)
@@ -88,6 +103,8 @@ static int check(struct emp_core *c, const struct emp_job_spec *s, struct emp_er
                         (unsigned long long)c->stats.pending,
                         (unsigned long long)c->settings->pending_max);
     int r = check_models(c, s, err);
+    if (r == 0)
+        r = check_pool(c, s, err);
     if (r < 0)
         return r;
     struct class *k = emp_class_get(c, s);

@@ -48,6 +48,7 @@ const submissions = [
     ['regions that contradict', { ...S, region: 'eu', requirements: { geographic_region: 'us' } }, 400, 'invalid', undefined, /us/],
     ['an unknown model', { ...S, models: ['sdxl-base.safetensor'] }, 422, 'unknown_model', 'models', /sdxl-base\.safetensor.*did you mean "sdxl-base\.safetensors"/],
     ['an unknown service', { service_required: 'simulatoin' }, 422, 'unknown_service', 'service_required', /simulatoin/],
+    ['an unknown pool', { ...S, pool: 'fast-lanes' }, 422, 'unrunnable', 'pool', /"fast-lanes".*"fast-lane", "standard", "heavy"/],
     ['what no machine fulfils', { ...S, requirements: { hardware: { gpu_memory_gb: 4000 } } }, 422, 'unrunnable', undefined, /gpu_memory_gb|4000/],
     ['a body over the limit', { ...S, payload: { x: 'y'.repeat(200_000) } }, 413, 'too_large', undefined, /131072|128|131/],
 ];

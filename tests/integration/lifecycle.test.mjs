@@ -105,6 +105,15 @@ describe('failures', { concurrency: 4 }, () => {
         assert.match(bad.error, /duration_ms.*soon/);
     }));
 
+    it('a job is retried by hand under the shortest retention, too', limits, within(async (w) => {
+        const broker = await w.broker({ config: { ...quick, retention: { jobs: '1m' } } });
+        await w.agent(broker).start();
+        const id = await broker.simulate({ fail: true }, { max_retries: 1 });
+        await broker.state(id, 'failed');
+        assert.equal((await broker.post(`/api/jobs/${id}/retry`)).status, 200);
+        await broker.jobUntil(id, (j) => j.attempts.length === 2 && j.status === 'failed', 'run again');
+    }));
+
     it('max_retries counts executions; 0 and 1 mean one', limits, within(async (w) => {
         const broker = await w.broker({ config: quick });
         await w.agent(broker, { slots: 4 }).start();
