@@ -181,6 +181,7 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
     if (m->link == 0)
         return;
     emp_map_del(&c->machine_by_link, m->link);
+    m->last_seen = c->now.wall - (c->now.mono - m->last_heard);
     m->link = 0;
     m->leaving = false;
     c->slots -= m->facts.slots;

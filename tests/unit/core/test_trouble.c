@@ -400,6 +400,24 @@ static void a_machine_that_blames_itself_is_believed(void **state)
     assert_int_equal(stats.attempts_failed, 0);
 }
 
+/* While it is connected, what counts is when it was heard; so it is when it has gone. */
+static void last_seen_is_last_heard(void **state)
+{
+    struct world *w = *state;
+    world_join(w, 10, "m1", "fast-lane", 1);
+    for (int i = 0; i < 30; i++) {
+        world_pass(w, 2000);
+        world_beat(w, 10);
+    }
+    emp_wall_ms heard = w->now.wall;
+    world_pass(w, 1000);
+    assert_int_equal(machine(w, 0).last_seen, heard);
+    world_close(w, 10);
+    assert_int_equal(machine(w, 0).last_seen, heard);
+    world_restart(w);
+    assert_int_equal(machine(w, 0).last_seen, heard);
+}
+
 /* The store may know of a job on a machine that the limit leaves no room for: restoring takes it
  * all the same, only a stranger that greets is refused. */
 static void the_limit_of_machines(void **state)
@@ -457,6 +475,7 @@ int main(void)
         STORY(a_restart_may_have_mended_it),
         STORY(bad_jobs_do_not_take_the_fleet_down),
         STORY(a_machine_that_blames_itself_is_believed),
+        STORY(last_seen_is_last_heard),
         STORY(the_limit_of_machines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
