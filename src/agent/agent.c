@@ -99,7 +99,9 @@ static void carry_out(struct agent *g, const struct emp_machine_action *a)
         begin_end(g, a->exit.code);
         break;
     case EMP_MACHINE_WATCHDOG: // see step()
-    case EMP_MACHINE_FORGET:   // outputs and scratch go with the run itself
+    case EMP_MACHINE_LOAD:     // likewise: no connector loads models ahead of a run
+    case EMP_MACHINE_LOAD_CANCEL:
+    case EMP_MACHINE_FORGET: // outputs and scratch go with the run itself
     case EMP_MACHINE_ACTION_COUNT:
         break;
     }
@@ -144,6 +146,7 @@ static void trace(const struct emp_machine_action *a)
 static void step(struct agent *g, const struct emp_machine_event *e)
 {
     struct emp_machine_actions list = {.arena = &g->steps};
+    struct emp_str unloadable = {0};
     struct emp_now now;
 
     if (g->exiting)
@@ -154,8 +157,13 @@ static void step(struct agent *g, const struct emp_machine_event *e)
     for (uint32_t i = 0; i < list.count; i++) {
         trace(&list.items[i]);
         carry_out(g, &list.items[i]);
+        if (list.items[i].kind == EMP_MACHINE_LOAD)
+            unloadable = list.items[i].load.model->name; // until its LOADED
     }
     give_up(g, &list);
+    if (unloadable.len)
+        step(g, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_LOADED,
+                                            .loaded = {unloadable, EMP_E_UNAVAILABLE}});
 }
 
 static void on_event(void *arg, const struct emp_machine_event *e)

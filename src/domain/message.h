@@ -8,7 +8,7 @@
 #include "domain/machine.h"
 #include "domain/model.h"
 
-enum { EMP_PROTOCOL_VERSION = 1 };
+enum { EMP_PROTOCOL_VERSION = 1, EMP_PLANNED_MAX = 1024 /* models in one PLAN */ };
 
 /* EMP_MESSAGE(NAME, word, from): from A = agent to broker, B = broker to agent */
 #define EMP_MESSAGES(X)                                                                   \
@@ -28,7 +28,8 @@ enum { EMP_PROTOCOL_VERSION = 1 };
     X(ACK, "ack",                                                                         \
       'B') /* COMPLETED, FAILED or RETURNED is durable, or no longer wanted: forget it */ \
     X(DRAIN, "drain", 'B') /* take nothing new; finish; then leave */                     \
-    X(WORTH, "worth", 'B') /* what each model is worth here: for eviction when alone */
+    X(WORTH, "worth", 'B') /* what each model is worth here: for eviction when alone */   \
+    X(PLAN, "plan", 'B')   /* what to have here, in idle time: replaces the last one */
 
 enum emp_message_kind {
 #define EMP_MESSAGE_ENUM(name, word, from) EMP_MESSAGE_##name,
@@ -137,6 +138,16 @@ struct emp_worth {
     double seconds_saved; /* expected waiting seconds saved per hour by keeping it here */
     bool pinned;
 };
+/* A model that is to be on the machine before a job asks for it. */
+struct emp_planned {
+    struct emp_model model;
+    enum emp_residency residency; /* DISK, RAM or GPU: at least so near */
+    double seconds_saved;         /* as in WORTH, which it replaces for this model */
+};
+struct emp_message_plan {
+    struct emp_planned *planned; /* most worth first */
+    uint32_t planned_count;      /* at most EMP_PLANNED_MAX */
+};
 struct emp_message_worth {
     struct emp_worth *worths;
     uint32_t worth_count;
@@ -158,6 +169,7 @@ struct emp_message {
         struct emp_message_lease lease; /* CANCEL, ACK */
         struct emp_message_lease drain; /* DRAIN: only reason is used */
         struct emp_message_worth worth;
+        struct emp_message_plan plan;
     };
 };
 const char *emp_message_word(enum emp_message_kind k);

@@ -436,8 +436,13 @@ void emp_attempts_pump(struct emp_machine *m)
     admit_all(m);
     emp_copies_pump(m);
     struct emp_chain *head = &m->attempt_chain[EMP_ATTEMPT_READY];
-    while (!emp_chain_empty(head) && count_of(m, emp_attempt_state_running) < emp_machine_slots(m))
-        run(m, emp_chain_of(head->next, struct emp_machine_attempt, chain));
+    while (!emp_chain_empty(head) &&
+           count_of(m, emp_attempt_state_running) < emp_machine_slots(m)) {
+        struct emp_machine_attempt *t = emp_chain_of(head->next, struct emp_machine_attempt, chain);
+        if (!emp_plan_lets_run(m, t->copies, t->copy_count))
+            return;
+        run(m, t);
+    }
 }
 
 void emp_attempt_started(struct emp_machine *m, const struct emp_machine_event *e)

@@ -62,6 +62,8 @@ static const char *copy_fault(const struct emp_machine_copy *c, struct sums *sum
         if (c->state != EMP_COPY_PRESENT)
             return "a copy that is not present is in memory";
     }
+    if (c->prefetch && c->state != EMP_COPY_QUEUED && c->state != EMP_COPY_FETCHING)
+        return "a copy is fetched for the plan and not on its way";
     if (c->pins && !coming)
         return emp_arena_printf(a, "pinned copy %.*s is %s", EMP_STR_FMT(c->name),
                                 emp_copy_state_word(c->state));
@@ -110,6 +112,8 @@ const char *emp_machine_check(const struct emp_machine *m, struct emp_arena *a)
     }
     if (!fault && seen != m->attempts.count)
         fault = "attempts are in no chain";
+    if (m->loading)
+        sums.pins[m->loading]++;
     for (uint32_t i = 1; i < m->names.count && !fault; i++)
         fault = copy_fault(emp_copy_at(m, i), &sums, a);
     return fault ? fault : totals_fault(m, &sums, a);

@@ -97,6 +97,8 @@ static void move(struct emp_machine *m, struct emp_machine_copy *c, enum emp_cop
     c->kept_bytes = kept_bytes;
     c->got_bytes = to == EMP_COPY_FETCHING ? kept_bytes : 0;
     c->cancelled = false;
+    if (to != EMP_COPY_QUEUED && to != EMP_COPY_FETCHING)
+        c->prefetch = false;
     emp_chain_add(&m->copy_chain[to], &c->chain);
     m->copy_count[to]++;
     m->disk_bytes += on_disk(c);
@@ -188,7 +190,7 @@ static void discard(struct emp_machine *m, struct emp_machine_copy *c)
 /* Lets go of what nobody needs in the state it is in. */
 static void settle(struct emp_machine *m, struct emp_machine_copy *c)
 {
-    if (c->pins)
+    if (c->pins || (c->prefetch && !c->stale))
         return;
     if (c->state == EMP_COPY_QUEUED)
         move(m, c, c->kept_bytes ? EMP_COPY_HALF : EMP_COPY_ABSENT, c->kept_bytes);
@@ -244,8 +246,31 @@ static bool pinned_here(const struct emp_machine_copy *c)
     return c->model.pinned || c->worth_pinned;
 }
 
-static uint32_t candidates(struct emp_machine *m, bool spare_wanted, struct emp_evict_copy *list,
-                           struct emp_machine_copy **who)
+/* For whom room is made: attempts, or a planned model, for which only what is worth less goes. */
+struct newcomer {
+    const struct emp_machine_copy *planned; /* NULL: attempts */
+};
+
+/* What a planned model may not push out. */
+static bool worth_more(const struct emp_machine *m, const struct emp_machine_copy *c,
+                       const struct emp_machine_copy *newcomer)
+{
+    if (c->wanted || c->state == EMP_COPY_HALF)
+        return c->wanted > 0;
+    if (c->planned && c->planned < newcomer->planned)
+        return true;
+    struct emp_evict_copy a = {.bytes = c->model.bytes,
+                               .uses = c->uses,
+                               .idle_ms = m->now.mono - c->used_at,
+                               .seconds_saved = c->seconds_saved};
+    struct emp_evict_copy b = {.bytes = newcomer->model.bytes,
+                               .seconds_saved = newcomer->seconds_saved};
+    return emp_evict_worth(&a, m->link_bytes_per_s, m->s.evict_lean) * (double)b.bytes >=
+           emp_evict_worth(&b, m->link_bytes_per_s, m->s.evict_lean) * (double)a.bytes;
+}
+
+static uint32_t candidates(struct emp_machine *m, bool spare_wanted, struct newcomer to,
+                           struct emp_evict_copy *list, struct emp_machine_copy **who)
 {
     static const enum emp_copy_state states[] = {EMP_COPY_HALF, EMP_COPY_PRESENT};
     uint32_t n = 0;
@@ -260,7 +285,7 @@ static uint32_t candidates(struct emp_machine *m, bool spare_wanted, struct emp_
                 .idle_ms = m->now.mono - c->used_at,
                 .seconds_saved = half ? 0 : c->seconds_saved,
                 .keep = c->pins || pinned_here(c) || m->now.mono < c->stuck_until ||
-                        (spare_wanted && c->wanted),
+                        (spare_wanted && c->wanted) || (to.planned && worth_more(m, c, to.planned)),
             };
             who[n++] = c;
         }
@@ -269,7 +294,7 @@ static uint32_t candidates(struct emp_machine *m, bool spare_wanted, struct emp_
 }
 
 /* Deletes what is worth least until `need` bytes are promised free; nothing if that cannot be. */
-static bool evict(struct emp_machine *m, int64_t need)
+static bool evict(struct emp_machine *m, int64_t need, struct newcomer to)
 {
     uint32_t most = m->copy_count[EMP_COPY_HALF] + m->copy_count[EMP_COPY_PRESENT];
     struct emp_arena *a = m->out->arena;
@@ -278,7 +303,7 @@ static bool evict(struct emp_machine *m, int64_t need)
     uint32_t *victims = emp_arena_array(a, uint32_t, most);
     uint32_t chosen = 0;
     for (int spare_wanted = 1; spare_wanted >= 0 && chosen == 0; spare_wanted--) {
-        uint32_t n = candidates(m, spare_wanted, list, who);
+        uint32_t n = candidates(m, spare_wanted, to, list, who);
         chosen = m->s.evict_oldest ? emp_evict_choose_oldest(list, n, need, victims)
                                    : emp_evict_choose(list, n, need, m->link_bytes_per_s,
                                                       m->s.evict_lean, victims);
@@ -367,8 +392,12 @@ enum emp_room emp_copies_admit(struct emp_machine *m, const uint32_t *copies, ui
             return EMP_ROOM_LATER;
     }
     pin(m, copies, count, true);
+    for (uint32_t i = 0; i < count; i++)
+        emp_copy_at(m, copies[i])->prefetch = false; // it is theirs now
+    if (need > 0)
+        emp_prefetches_drop(m, true);
     int64_t over = m->promised_bytes + need - emp_machine_budget(m);
-    if (need > 0 && over > 0 && !evict(m, over)) {
+    if (need > 0 && over > 0 && !evict(m, over, (struct newcomer){NULL})) {
         pin(m, copies, count, false);
         emp_fail(err, EMP_E_DISK_FULL, "models",
                  "%lld bytes have to be fetched; of the %lld bytes this machine keeps for models, "
@@ -399,6 +428,11 @@ void emp_copies_want(struct emp_machine *m, const uint32_t *copies, uint32_t cou
     }
 }
 
+void emp_copies_pin(struct emp_machine *m, const uint32_t *copies, uint32_t count)
+{
+    pin(m, copies, count, true);
+}
+
 void emp_copies_unpin(struct emp_machine *m, const uint32_t *copies, uint32_t count)
 {
     pin(m, copies, count, false);
@@ -414,6 +448,40 @@ void emp_copies_use(struct emp_machine *m, const uint32_t *copies, uint32_t coun
         if (by > 0)
             c->uses = emp_evict_use(c->uses, m->now.mono - c->used_at);
         c->used_at = m->now.mono;
+    }
+}
+
+/* ---------------------------------------------------------------- for the plan */
+
+bool emp_copy_prefetch(struct emp_machine *m, struct emp_machine_copy *c)
+{
+    settle(m, c);
+    if (c->state != EMP_COPY_ABSENT && c->state != EMP_COPY_HALF)
+        return false;
+    int64_t over = m->promised_bytes + c->model.bytes - c->kept_bytes - emp_machine_budget(m);
+    c->pins++; // its own half file stays
+    bool room = over <= 0 || evict(m, over, (struct newcomer){c});
+    c->pins--;
+    if (!room)
+        return false;
+    c->prefetch = true;
+    move(m, c, EMP_COPY_QUEUED, c->kept_bytes);
+    return true;
+}
+
+void emp_prefetches_drop(struct emp_machine *m, bool all)
+{
+    static const enum emp_copy_state states[] = {EMP_COPY_QUEUED, EMP_COPY_FETCHING};
+    for (size_t s = 0; s < sizeof states / sizeof *states; s++) {
+        struct emp_chain *head = &m->copy_chain[states[s]];
+        for (struct emp_chain *i = head->next, *next; i != head; i = next) {
+            next = i->next;
+            struct emp_machine_copy *c = emp_chain_of(i, struct emp_machine_copy, chain);
+            if (!c->prefetch || (c->planned && !all))
+                continue;
+            c->prefetch = false;
+            settle(m, c);
+        }
     }
 }
 
@@ -455,6 +523,8 @@ void emp_copy_fetch_done(struct emp_machine *m, const struct emp_machine_event *
         if (kept > c->model.bytes)
             kept = c->model.bytes;
         bool cancelled = c->cancelled;
+        if (c->prefetch)
+            emp_plan_fetch_failed(m, c);
         move(m, c, kept ? EMP_COPY_HALF : EMP_COPY_ABSENT, kept);
         if (!cancelled)
             emp_attempts_copy_failed(m, c->number, e->fetch_done.code, e->fetch_done.text,
@@ -471,6 +541,10 @@ static void break_promises(struct emp_machine *m)
            !emp_chain_empty(&m->copy_chain[EMP_COPY_QUEUED])) {
         struct emp_machine_copy *c =
             emp_chain_of(m->copy_chain[EMP_COPY_QUEUED].prev, struct emp_machine_copy, chain);
+        c->prefetch = false;
+        settle(m, c);
+        if (c->state != EMP_COPY_QUEUED)
+            continue;
         emp_attempts_copy_failed(
             m, c->number, EMP_E_IO,
             EMP_STR("a model that had to make room could not be deleted from this machine's disk"),
@@ -515,7 +589,7 @@ void emp_copies_found(struct emp_machine *m, const struct emp_machine_found *fou
     }
     int64_t over = m->promised_bytes - emp_machine_budget(m);
     if (over > 0)
-        evict(m, over);
+        evict(m, over, (struct newcomer){NULL});
 }
 
 /* ---------------------------------------------------------------- once a step */

@@ -161,6 +161,17 @@ static void stop(const struct emp_machine_action *a, struct emp_buf *out)
                    emp_stop_reason_word(a->stop.reason));
 }
 
+static void load(const struct emp_machine_action *a, struct emp_buf *out)
+{
+    emp_buf_printf(out, " %.*s %s", EMP_STR_FMT(a->load.model->name),
+                   emp_residency_word(a->load.to));
+}
+
+static void load_cancel(const struct emp_machine_action *a, struct emp_buf *out)
+{
+    emp_buf_printf(out, " %.*s", EMP_STR_FMT(a->load_cancel.model));
+}
+
 static void lease(const struct emp_machine_action *a, struct emp_buf *out)
 {
     emp_buf_printf(out, " %llu.%u", (unsigned long long)a->lease.job, a->lease.attempt);
@@ -190,6 +201,8 @@ void emp_machine_action_format(const struct emp_machine_action *a, struct emp_bu
         [EMP_MACHINE_RUN] = {"run", run},
         [EMP_MACHINE_STOP] = {"stop", stop},
         [EMP_MACHINE_WATCHDOG] = {"watchdog", lease},
+        [EMP_MACHINE_LOAD] = {"load", load},
+        [EMP_MACHINE_LOAD_CANCEL] = {"load_cancel", load_cancel},
         [EMP_MACHINE_FORGET] = {"forget", lease},
         [EMP_MACHINE_RECONNECT] = {"reconnect", reconnect},
         [EMP_MACHINE_EXIT] = {"exit", leave},

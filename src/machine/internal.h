@@ -4,6 +4,7 @@
  *   attempt.c   attempts: accept, run, finish   calls copy.c
  *   copy.c      copies: room, fetch, delete     calls back attempt.c for those who wait for a copy
  *   memory.c    which copies stand in RAM and GPU memory
+ *   plan.c      what to have before a job asks  calls copy.c, memory.c
  *   check.c, describe.c                         only look */
 #ifndef EMP_MACHINE_INTERNAL_H
 #define EMP_MACHINE_INTERNAL_H
@@ -56,8 +57,11 @@ struct emp_machine_copy {
     uint32_t runs;           /* of those: in their connectors' hands */
     double uses;             /* decayed count at used_at */
     emp_mono_ms used_at;
-    double seconds_saved; /* WORTH; negative: not told */
+    double seconds_saved; /* WORTH, PLAN; negative: not told */
     bool worth_pinned;
+    uint32_t planned;          /* its place in the plan + 1; 0: not in it */
+    bool prefetch;             /* QUEUED, FETCHING: for the plan, no attempt needs it */
+    emp_mono_ms plan_retry_at; /* the plan leaves it alone before */
     struct emp_chain memory[EMP_MEMORY_COUNT];
     enum emp_residency told; /* what the broker knows */
     bool dirty;              /* on the list of what may have changed */
@@ -88,6 +92,11 @@ struct emp_machine_attempt {
     struct emp_message_finished report;
 };
 
+struct emp_machine_planned {
+    uint32_t copy;
+    enum emp_residency residency;
+};
+
 enum emp_link_state { EMP_LINK_DOWN, EMP_LINK_GREETED, EMP_LINK_WELCOME };
 enum emp_leave_state { EMP_WORKING, EMP_DRAINING, EMP_LEAVING, EMP_LEFT };
 
@@ -113,6 +122,14 @@ struct emp_machine {
     struct emp_machine_memory memory[EMP_MEMORY_COUNT];
     uint32_t *dirty;
     uint32_t dirty_count, dirty_cap;
+
+    struct emp_arena plan_arena;
+    struct emp_machine_planned *plan; /* most worth first */
+    uint32_t plan_count;
+    uint32_t loading; /* copy on its way into memory; pinned; 0: none */
+    enum emp_residency load_to;
+    bool load_cancelled;
+    emp_mono_ms load_due; /* EMP_NEVER: nothing loads */
 
     enum emp_link_state link;
     emp_mono_ms beat_due;
@@ -178,6 +195,7 @@ enum emp_room emp_copies_admit(struct emp_machine *m, const uint32_t *copies, ui
                                bool may_grow, uint32_t *ret_missing, struct emp_error *err);
 /* Counters of what attempts do with their copies; a copy nobody wants any more is let go. */
 void emp_copies_want(struct emp_machine *m, const uint32_t *copies, uint32_t count, int by);
+void emp_copies_pin(struct emp_machine *m, const uint32_t *copies, uint32_t count);
 void emp_copies_unpin(struct emp_machine *m, const uint32_t *copies, uint32_t count);
 void emp_copies_use(struct emp_machine *m, const uint32_t *copies, uint32_t count, int by);
 void emp_copy_mark(struct emp_machine *m, struct emp_machine_copy *c); /* may have to be told */
@@ -185,6 +203,10 @@ void emp_copy_mark(struct emp_machine *m, struct emp_machine_copy *c); /* may ha
 void emp_copy_fetch_progress(struct emp_machine *m, const struct emp_machine_event *e);
 void emp_copy_fetch_done(struct emp_machine *m, const struct emp_machine_event *e);
 void emp_copy_deleted(struct emp_machine *m, const struct emp_machine_event *e);
+/* Queues it for the plan, if there is room but for what is worth more. */
+bool emp_copy_prefetch(struct emp_machine *m, struct emp_machine_copy *c);
+/* Lets go of fetches for the plan: of all, or of those it no longer names. */
+void emp_prefetches_drop(struct emp_machine *m, bool all);
 void emp_copies_pump(struct emp_machine *m); /* starts queued fetches that have room */
 void emp_copies_tell(struct emp_machine *m); /* COPIES of what has changed */
 void emp_copies_list(struct emp_machine *m, struct emp_arena *a, struct emp_message_hello *h);
@@ -197,7 +219,24 @@ void emp_memory_init(struct emp_machine *m);
 bool emp_memory_holds(const struct emp_machine_copy *c, enum emp_memory where);
 void emp_memory_loaded(struct emp_machine *m, const uint32_t *copies,
                        uint32_t count); /* now in GPU memory, through RAM */
+void emp_memory_came(struct emp_machine *m, uint32_t copy,
+                     enum emp_residency to); /* the same for the plan */
+int64_t emp_memory_budget(const struct emp_machine *m, enum emp_memory where);
 void emp_memory_drop(struct emp_machine *m, struct emp_machine_copy *c); /* its file goes */
+
+/* plan.c */
+void emp_plan_replace(struct emp_machine *m, const struct emp_message_plan *plan);
+bool emp_plan_in_memory(const struct emp_machine *m,
+                        const struct emp_machine_copy *c); /* does the plan want it there? */
+/* May a run with these copies begin? If not, it may soon: what loads is told to stop, or is its
+ * own. */
+bool emp_plan_lets_run(struct emp_machine *m, const uint32_t *copies, uint32_t count);
+void emp_plan_stop_loading(struct emp_machine *m);
+void emp_plan_loaded(struct emp_machine *m, const struct emp_machine_event *e);
+void emp_plan_fetch_failed(struct emp_machine *m, struct emp_machine_copy *c);
+void emp_plan_expire(struct emp_machine *m);
+void emp_plan_pump(struct emp_machine *m); /* begins what can be begun */
+emp_mono_ms emp_plan_due(const struct emp_machine *m);
 
 /* describe.c */
 const char *emp_attempt_state_word(enum emp_attempt_state s);

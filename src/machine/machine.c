@@ -54,7 +54,8 @@ struct emp_machine *emp_machine_new(const struct emp_machine_settings *s)
         emp_chain_init(&m->copy_chain[i]);
     emp_memory_init(m);
     m->beat_ms = m->s.beat_ms;
-    m->beat_due = m->leave_due = EMP_NEVER;
+    m->beat_due = m->leave_due = m->load_due = EMP_NEVER;
+    emp_arena_init(&m->plan_arena, 0);
     m->link_bytes_per_s = m->s.link_bytes_per_s;
     return m;
 }
@@ -70,6 +71,7 @@ void emp_machine_free(struct emp_machine *m)
         emp_arena_release(&emp_copy_at(m, i)->arena);
         emp_arena_release(&emp_copy_at(m, i)->fresh_arena);
     }
+    emp_arena_release(&m->plan_arena);
     struct emp_arena arena = m->arena;
     emp_arena_release(&arena);
 }
@@ -257,6 +259,11 @@ static void on_worth(struct emp_machine *m, const struct emp_message *msg)
     emp_copies_worth(m, &msg->worth);
 }
 
+static void on_plan(struct emp_machine *m, const struct emp_message *msg)
+{
+    emp_plan_replace(m, &msg->plan);
+}
+
 static void on_message(struct emp_machine *m, const struct emp_machine_event *e)
 {
     static void (*const handlers[EMP_MESSAGE_COUNT])(struct emp_machine *,
@@ -264,7 +271,7 @@ static void on_message(struct emp_machine *m, const struct emp_machine_event *e)
         [EMP_MESSAGE_WELCOME] = on_welcome, [EMP_MESSAGE_REFUSED] = on_refused,
         [EMP_MESSAGE_ASSIGN] = on_assign,   [EMP_MESSAGE_CANCEL] = on_cancel,
         [EMP_MESSAGE_ACK] = on_ack,         [EMP_MESSAGE_DRAIN] = on_drain,
-        [EMP_MESSAGE_WORTH] = on_worth,
+        [EMP_MESSAGE_WORTH] = on_worth,     [EMP_MESSAGE_PLAN] = on_plan,
     };
     if (m->link == EMP_LINK_DOWN)
         return; // the last words of a link that is gone
@@ -317,6 +324,7 @@ void emp_machine_step(struct emp_machine *m, struct emp_now now, const struct em
         [EMP_MACHINE_EVENT_RUN_PROGRESS] = emp_attempt_progress,
         [EMP_MACHINE_EVENT_RUN_STORING] = emp_attempt_storing,
         [EMP_MACHINE_EVENT_RUN_DONE] = emp_attempt_done,
+        [EMP_MACHINE_EVENT_LOADED] = emp_plan_loaded,
         [EMP_MACHINE_EVENT_MEASURED] = on_measured,
         [EMP_MACHINE_EVENT_SHUTDOWN] = on_shutdown,
     };
@@ -327,9 +335,12 @@ void emp_machine_step(struct emp_machine *m, struct emp_now now, const struct em
     if (handlers[e->kind])
         handlers[e->kind](m, e); // TICK needs none
     emp_attempts_expire(m);
+    emp_plan_expire(m);
     check_leaving(m);
     if (m->leave != EMP_LEFT) {
         emp_attempts_pump(m);
+        emp_plan_pump(m);
+        emp_copies_pump(m);
         emp_copies_tell(m);
         beat(m);
         check_leaving(m);
@@ -342,7 +353,10 @@ emp_mono_ms emp_machine_next_due(const struct emp_machine *m)
     if (m->leave == EMP_LEFT)
         return EMP_NEVER;
     emp_mono_ms due = m->beat_due < m->leave_due ? m->beat_due : m->leave_due;
+    emp_mono_ms plan = emp_plan_due(m);
     const struct emp_machine_attempt *t = emp_heap_peek(&m->dues);
+    if (plan < due)
+        due = plan;
     return t && t->due < due ? t->due : due;
 }
 

@@ -80,6 +80,7 @@ enum emp_machine_event_kind {
     EMP_MACHINE_EVENT_RUN_STORING, /* the work is done, its outputs are being handed over: its time
                                       limit no longer counts */
     EMP_MACHINE_EVENT_RUN_DONE,
+    EMP_MACHINE_EVENT_LOADED,
     EMP_MACHINE_EVENT_MEASURED, /* facts that drift */
     EMP_MACHINE_EVENT_SHUTDOWN, /* another one: a drain becomes leaving, leaving becomes EXIT */
     EMP_MACHINE_EVENT_TICK,
@@ -145,6 +146,10 @@ struct emp_machine_event {
             uint32_t output_count;
         } run_done;
         struct {
+            struct emp_str model;
+            int code; /* 0: it is there; else it is not, or the shell cannot do that */
+        } loaded;
+        struct {
             int64_t link_bytes_per_s; /* 0: not known */
             double cpu_load;
         } measured;
@@ -165,6 +170,8 @@ enum emp_machine_action_kind {
     EMP_MACHINE_RUN,
     EMP_MACHINE_STOP,
     EMP_MACHINE_WATCHDOG, /* a stop had no effect: abandon the run by force, then RUN_DONE */
+    EMP_MACHINE_LOAD, /* into RAM or GPU memory, for the plan; no run begins before its LOADED */
+    EMP_MACHINE_LOAD_CANCEL,
     EMP_MACHINE_FORGET, /* the broker has taken or dropped the attempt: nothing of it is needed any
                            more */
     EMP_MACHINE_RECONNECT, /* close the link and connect again */
@@ -201,6 +208,13 @@ struct emp_machine_action {
             emp_job_num job;
             uint32_t attempt;
         } lease; /* WATCHDOG, FORGET */
+        struct {
+            const struct emp_model *model; /* until its LOADED */
+            enum emp_residency to;         /* RAM or GPU */
+        } load;
+        struct {
+            struct emp_str model; /* until the brain ends */
+        } load_cancel;
         struct {
             struct emp_str reason;
         } reconnect;

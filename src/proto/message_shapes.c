@@ -99,6 +99,7 @@ static const struct emp_shape *const shapes[] = {
     [EMP_MESSAGE_ACK] = &emp_shape_of_ack,
     [EMP_MESSAGE_DRAIN] = &emp_shape_of_drain,
     [EMP_MESSAGE_WORTH] = &emp_shape_of_worth,
+    [EMP_MESSAGE_PLAN] = &emp_shape_of_plan,
 };
 _Static_assert(sizeof shapes / sizeof *shapes == EMP_MESSAGE_COUNT, "a shape for every message");
 

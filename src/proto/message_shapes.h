@@ -9,7 +9,8 @@
 const struct emp_shape *emp_message_shape(enum emp_message_kind kind);
 
 extern const struct emp_shape emp_shape_of_model, emp_shape_of_machine, emp_shape_of_copy,
-    emp_shape_of_held, emp_shape_of_output, emp_shape_of_gpu, emp_shape_of_worth_of;
+    emp_shape_of_held, emp_shape_of_output, emp_shape_of_gpu, emp_shape_of_worth_of,
+    emp_shape_of_planned;
 
 /* The capabilities: {"path": value, …}, arrays of values, objects inside (paths are joined by
  * dots). */

@@ -54,6 +54,12 @@ static bool carry_out(struct emp_sim_agent *a, const struct emp_machine_action *
     case EMP_MACHINE_FETCH_CANCEL:
         emp_sim_fetch_cancel(a, x->fetch_cancel.model);
         break;
+    case EMP_MACHINE_LOAD:
+        emp_sim_load_begin(a, x->load.model, x->load.to);
+        break;
+    case EMP_MACHINE_LOAD_CANCEL:
+        emp_sim_load_cancel(a);
+        break;
     case EMP_MACHINE_DELETE:
         emp_sim_delete(a, x->del.model, x->del.half);
         break;
@@ -200,6 +206,7 @@ struct emp_sim_agent *emp_sim_agent_add(struct emp_sim_system *s,
     emp_sim_timer_init(&a->dial, dials, a);
     emp_sim_timer_init(&a->wake, wakes, a);
     emp_sim_transfer_init(a);
+    emp_sim_load_init(a);
     emp_sim_network_add(&s->network);
     size_t count = s->agent_count;
     emp_arena_reserve(arena, s->agents, count, s->agent_cap);
@@ -245,8 +252,9 @@ static void gone(struct emp_sim_agent *a)
     emp_machine_free(a->brain);
     a->brain = NULL;
     a->hung_until = 0;
+    a->loading = 0;
     a->closed_while_hung = false;
-    struct emp_sim_timer *timers[] = {&a->tick, &a->dial, &a->wake};
+    struct emp_sim_timer *timers[] = {&a->tick, &a->dial, &a->wake, &a->load};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
         emp_sim_timer_cancel(w, timers[i]);
     emp_sim_transfers_drop(a);

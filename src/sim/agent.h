@@ -47,7 +47,9 @@ struct emp_sim_agent {
     bool closed_while_hung;
     int64_t mono_offset, wall_skew;
     struct emp_random random;
-    struct emp_sim_timer tick, dial, wake, flow;
+    struct emp_sim_timer tick, dial, wake, flow, load;
+    uint32_t loading; /* number of the model that is brought into memory for the plan */
+    int load_code;
     struct emp_machine_actions actions;
     struct emp_arena step_arena;
     bool stepping;

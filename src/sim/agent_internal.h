@@ -24,4 +24,10 @@ void emp_sim_run_stop(struct emp_sim_agent *a, emp_job_num job, uint32_t attempt
 void emp_sim_run_abandon(struct emp_sim_agent *a, emp_job_num job, uint32_t attempt);
 void emp_sim_runs_drop(struct emp_sim_agent *a);
 
+/* What the plan wants in memory: one load at a time. */
+void emp_sim_load_init(struct emp_sim_agent *a);
+void emp_sim_load_begin(struct emp_sim_agent *a, const struct emp_model *model,
+                        enum emp_residency to);
+void emp_sim_load_cancel(struct emp_sim_agent *a);
+
 #endif

@@ -144,6 +144,16 @@ static void worth(struct emp_arena *a, struct emp_message *m)
     }
 }
 
+static void plan(struct emp_arena *a, struct emp_message *m)
+{
+    const struct emp_planned *from = m->plan.planned;
+    m->plan.planned = emp_arena_array(a, struct emp_planned, m->plan.planned_count);
+    for (uint32_t i = 0; i < m->plan.planned_count; i++) {
+        m->plan.planned[i] = from[i];
+        emp_sim_model_copy(a, &from[i].model, &m->plan.planned[i].model);
+    }
+}
+
 void emp_sim_message_copy(struct emp_arena *a, const struct emp_message *from,
                           struct emp_message *to)
 {
@@ -155,6 +165,7 @@ void emp_sim_message_copy(struct emp_arena *a, const struct emp_message *from,
         [EMP_MESSAGE_REFUSED] = refused,    [EMP_MESSAGE_ASSIGN] = assign,
         [EMP_MESSAGE_CANCEL] = lease,       [EMP_MESSAGE_ACK] = lease,
         [EMP_MESSAGE_DRAIN] = lease,        [EMP_MESSAGE_WORTH] = worth,
+        [EMP_MESSAGE_PLAN] = plan,
     };
     *to = *from;
     if (deepen[from->kind])

@@ -48,6 +48,10 @@ struct emp_sim_behaviour {
                 struct emp_sim_run_plan *ret);
     void (*fetch)(void *ctx, struct emp_sim_agent *a, const struct emp_model *model,
                   int64_t kept_bytes, struct emp_sim_fetch_plan *ret);
+    /* ms to bring a model from where it stands into RAM or GPU memory for the plan; negative:
+     * EMP_E_*, that cannot be. NULL: it never can */
+    int64_t (*load)(void *ctx, struct emp_sim_agent *a, const struct emp_model *model,
+                    enum emp_residency to);
     int (*del)(void *ctx, struct emp_sim_agent *a, uint32_t model); /* 0, or why it cannot be */
     void (*exited)(void *ctx, struct emp_sim_agent *a, int code); /* the process has ended itself */
     void *ctx;

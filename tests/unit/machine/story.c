@@ -114,6 +114,25 @@ void story_assign(struct story *s, emp_job_num job, uint32_t attempt, const char
     emp_arena_release(&a);
 }
 
+void story_plan(struct story *s, enum emp_residency residency, const char *models)
+{
+    struct emp_arena a;
+    emp_arena_init(&a, 0);
+    struct emp_planned list[16];
+    uint32_t n = 0;
+    char *copy = emp_arena_dup(&a, models, strlen(models) + 1), *save = NULL;
+    for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
+        list[n++] = (struct emp_planned){story_model(&a, w), residency, 10};
+    message(s, &(struct emp_message){.kind = EMP_MESSAGE_PLAN, .plan = {list, n}});
+    emp_arena_release(&a);
+}
+
+void story_loaded(struct story *s, const char *model, int code)
+{
+    story_step(s, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_LOADED,
+                                              .loaded = {emp_str_z(model), code}});
+}
+
 void story_cancel(struct story *s, emp_job_num job, uint32_t attempt)
 {
     message(s, &(struct emp_message){.kind = EMP_MESSAGE_CANCEL,

@@ -37,6 +37,9 @@ void story_found(struct story *s, const char *model, int64_t bytes, int64_t half
 /* models: "sdxl:6000 vae:300"; a name with '!' has no URL, one with '^' is pinned. */
 void story_assign(struct story *s, emp_job_num job, uint32_t attempt, const char *models,
                   int64_t timeout_ms);
+/* models: "sdxl:6000 vae:300", wanted at `residency`, worth 10 s an hour each. */
+void story_plan(struct story *s, enum emp_residency residency, const char *models);
+void story_loaded(struct story *s, const char *model, int code);
 void story_cancel(struct story *s, emp_job_num job, uint32_t attempt);
 void story_ack(struct story *s, emp_job_num job, uint32_t attempt);
 void story_fetched(struct story *s, const char *model);

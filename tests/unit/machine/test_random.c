@@ -3,7 +3,8 @@
  *   - no more runs than slots, none without all its models whole on the disk, none twice;
  *   - bytes on the disk never exceed the budget, a running fetch counted as whole; no model is
  * fetched twice at once;
- *   - nothing a run uses is deleted;
+ *   - nothing a run uses is deleted; nothing is loaded while anything runs, and nothing runs before
+ *     the load has ended; no model is loaded that is not whole;
  *   - every assignment ends in exactly one kind of report, or was cancelled; and once the world
  * answers, nothing stays behind. EMP_TEST_SEED=N replays one seed, with its trace. */
 #include "story.h"
@@ -27,6 +28,20 @@ struct lease {
     emp_mono_ms assigned_at;
 };
 
+enum {
+    SEEN_RUN,
+    SEEN_FETCH,
+    SEEN_DELETE,
+    SEEN_RESUME,
+    SEEN_CANCELLED,
+    SEEN_RETURNED,
+    SEEN_TIMEOUT,
+    SEEN_EXIT,
+    SEEN_LOAD,
+    SEEN_PREFETCH, /* a fetch that no lease asked for */
+    SEEN_COUNT
+};
+
 struct world {
     struct story s;
     struct emp_random r;
@@ -38,20 +53,12 @@ struct world {
     struct lease leases[LEASES];
     uint32_t lease_count;
     emp_job_num jobs;
-    uint64_t counts[8]; /* that the test exercises what it claims */
-};
-enum {
-    SEEN_RUN,
-    SEEN_FETCH,
-    SEEN_DELETE,
-    SEEN_RESUME,
-    SEEN_CANCELLED,
-    SEEN_RETURNED,
-    SEEN_TIMEOUT,
-    SEEN_EXIT
+    emp_mono_ms loading_since;
+    int loading;                 /* model that is brought into memory + 1; 0: none */
+    uint64_t counts[SEEN_COUNT]; /* that the test exercises what it claims */
 };
 
-static uint64_t totals[8];
+static uint64_t totals[SEEN_COUNT];
 
 #define DEMAND(w, cond)                                                      \
     do {                                                                     \
@@ -106,6 +113,12 @@ static void saw_fetch(struct world *w, const struct emp_machine_action *a)
         w->counts[SEEN_RESUME]++;
     w->files[m] = FILE_FETCHING;
     w->counts[SEEN_FETCH]++;
+    bool asked = false;
+    for (uint32_t i = 0; i < w->lease_count; i++) {
+        const struct lease *l = &w->leases[i];
+        asked |= (l->models >> m & 1) && !l->reports && !l->cancelled && !l->superseded;
+    }
+    w->counts[SEEN_PREFETCH] += !asked;
     DEMAND(w, disk(w) <= BUDGET);
 }
 
@@ -120,6 +133,7 @@ static void saw_delete(struct world *w, const struct emp_machine_action *a)
     DEMAND(w, w->files[m] == FILE_WHOLE || w->files[m] == FILE_HALF);
     for (uint32_t i = 0; i < w->lease_count; i++)
         DEMAND(w, !w->leases[i].running || !(w->leases[i].models >> m & 1));
+    DEMAND(w, w->loading != m + 1);
     w->was_half[m] = w->files[m] == FILE_HALF;
     DEMAND(w, w->was_half[m] == a->del.half);
     w->files[m] = FILE_DELETING;
@@ -130,6 +144,7 @@ static void saw_run(struct world *w, const struct emp_machine_action *a)
 {
     struct lease *l = lease_of(w, a->run->job, a->run->attempt);
     DEMAND(w, !l->running && !l->cancelled && l->reports == 0);
+    DEMAND(w, w->loading == 0);
     l->running = true;
     int running = 0;
     for (uint32_t i = 0; i < w->lease_count; i++)
@@ -179,6 +194,22 @@ static void saw_exit(struct world *w, const struct emp_machine_action *a)
     w->counts[SEEN_EXIT]++;
 }
 
+static void saw_load(struct world *w, const struct emp_machine_action *a)
+{
+    int m = model_of(a->load.model->name);
+    DEMAND(w, w->loading == 0 && w->files[m] == FILE_WHOLE);
+    for (uint32_t i = 0; i < w->lease_count; i++)
+        DEMAND(w, !w->leases[i].running);
+    w->loading = m + 1;
+    w->loading_since = w->s.now.mono;
+    w->counts[SEEN_LOAD]++;
+}
+
+static void saw_load_cancel(struct world *w, const struct emp_machine_action *a)
+{
+    DEMAND(w, w->loading == model_of(a->load_cancel.model) + 1);
+}
+
 static void saw_nothing(struct world *w, const struct emp_machine_action *a)
 {
     (void)w;
@@ -197,6 +228,8 @@ static void step(struct world *w, const struct emp_machine_event *e)
         [EMP_MACHINE_STOP] = saw_stop,
         [EMP_MACHINE_WATCHDOG] = saw_nothing,
         [EMP_MACHINE_FORGET] = saw_forget,
+        [EMP_MACHINE_LOAD] = saw_load,
+        [EMP_MACHINE_LOAD_CANCEL] = saw_load_cancel,
         [EMP_MACHINE_RECONNECT] = saw_nothing,
         [EMP_MACHINE_EXIT] = saw_exit,
     };
@@ -332,6 +365,39 @@ static void answer_run(struct world *w, struct lease *l)
                                                      .machine_fault = below(w, 4) == 0}});
 }
 
+static void plan(struct world *w)
+{
+    struct emp_planned planned[MODELS];
+    uint32_t n = (uint32_t)below(w, MODELS);
+    if (!w->link)
+        return;
+    struct emp_arena keep = w->s.arena; // the step resets it; the models live in it
+    emp_arena_init(&w->s.arena, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        char word[32];
+        int m = (int)below(w, MODELS);
+        snprintf(word, sizeof word, "m%d:%lld", m, (long long)size_of(m));
+        planned[i] =
+            (struct emp_planned){.model = story_model(&keep, word),
+                                 .residency = EMP_RESIDENCY_DISK + (enum emp_residency)below(w, 3),
+                                 .seconds_saved = (double)below(w, 100)};
+    }
+    message(w, &(struct emp_message){.kind = EMP_MESSAGE_PLAN, .plan = {planned, n}});
+    emp_arena_release(&keep);
+}
+
+static void answer_load(struct world *w)
+{
+    char name[16];
+    if (w->loading == 0)
+        return;
+    snprintf(name, sizeof name, "m%d", w->loading - 1);
+    w->loading = 0;
+    step(w, &(struct emp_machine_event){
+                .kind = EMP_MACHINE_EVENT_LOADED,
+                .loaded = {emp_str_z(name), below(w, 4) ? 0 : EMP_E_CANCELLED}});
+}
+
 static void link_changes(struct world *w)
 {
     w->link = !w->link;
@@ -346,6 +412,8 @@ static void pass(struct world *w, int64_t ms)
 {
     w->s.now.mono += ms;
     w->s.now.wall += ms;
+    if (w->s.now.mono - w->loading_since > 10000)
+        answer_load(w); // before the brain gives it up
     step(w, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_TICK});
 }
 
@@ -364,6 +432,10 @@ static void random_event(struct world *w)
             &w->leases[w->lease_count - 1 - below(w, w->lease_count < 12 ? w->lease_count : 12)]);
     else if (dice < 88)
         link_changes(w);
+    else if (dice < 91)
+        plan(w);
+    else if (dice < 94)
+        answer_load(w);
     else if (dice == 99 && below(w, 20) == 0) {
         w->leaving = true;
         step(w, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_SHUTDOWN,
@@ -377,10 +449,12 @@ static void settle(struct world *w)
 {
     if (!w->link)
         link_changes(w);
+    message(w, &(struct emp_message){.kind = EMP_MESSAGE_PLAN}); // an empty one: nothing to fetch
     for (int round = 0; round < 200 && !w->exited; round++) {
         for (int m = 0; m < MODELS; m++)
             if (w->files[m] == FILE_FETCHING || w->files[m] == FILE_DELETING)
                 answer_file(w, m, true);
+        answer_load(w);
         for (uint32_t i = 0; i < w->lease_count; i++)
             answer_run(w, &w->leases[i]);
         for (uint32_t i = 0; i < w->lease_count; i++) {
@@ -426,7 +500,7 @@ static void play(uint64_t seed, bool loud)
     for (int i = 0; i < STEPS && !w->exited; i++)
         random_event(w);
     settle(w);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SEEN_COUNT; i++)
         totals[i] += w->counts[i];
     story_end(&w->s);
     free(w);
@@ -442,7 +516,7 @@ static void the_rules_hold_whatever_happens(void **state)
     }
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         play(seed, false);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < SEEN_COUNT; i++)
         assert_true(totals[i] > SEEDS / 10); // else the test has lost its teeth
 }
 

@@ -38,6 +38,13 @@ static char sender(enum emp_message_kind kind)
     return kind <= EMP_MESSAGE_GOODBYE ? 'A' : 'B';
 }
 
+/* Absent, it reads back as the name. */
+static void give_path(struct emp_model *m)
+{
+    if (m->path.len == 0)
+        m->path = m->name;
+}
+
 static void there_and_back(enum emp_message_kind kind, struct emp_random *r,
                            unsigned long long seed)
 {
@@ -48,8 +55,9 @@ static void there_and_back(enum emp_message_kind kind, struct emp_random *r,
     if (kind == EMP_MESSAGE_HELLO)
         m.hello.protocol = EMP_PROTOCOL_VERSION;
     for (uint32_t i = 0; kind == EMP_MESSAGE_ASSIGN && i < m.assign.model_count; i++)
-        if (m.assign.models[i].path.len == 0) // absent it reads back as the name
-            m.assign.models[i].path = m.assign.models[i].name;
+        give_path(&m.assign.models[i]);
+    for (uint32_t i = 0; kind == EMP_MESSAGE_PLAN && i < m.plan.planned_count; i++)
+        give_path(&m.plan.planned[i].model);
     emp_buf_clear(&buf);
     assert_true(emp_message_encode(&m, &buf));
     if (emp_message_decode(&arena, buf.data, buf.len, sender(kind), &back, &err) != 0)

@@ -46,7 +46,7 @@ static void add_tables(struct emp_buf *b, struct emp_arena *a)
 {
     static const struct emp_shape *const inner[] = {
         &emp_shape_of_machine, &emp_shape_of_gpu,   &emp_shape_of_copy,     &emp_shape_of_held,
-        &emp_shape_of_output,  &emp_shape_of_model, &emp_shape_of_worth_of,
+        &emp_shape_of_output,  &emp_shape_of_model, &emp_shape_of_worth_of, &emp_shape_of_planned,
     };
     emp_buf_addz(b, "## Messages of the agent\n\n");
     for (unsigned k = 0; k < EMP_MESSAGE_COUNT; k++) {
