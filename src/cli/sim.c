@@ -5,9 +5,17 @@
 #include <stdlib.h>
 
 static const struct emp_option options[] = {
-    {"seed", 0, "N", "check: run this seed alone.", false, NULL},
-    {"seeds", 0, "A..B", "check: run all seeds from A to B.", false, NULL},
-    {"trace-log", 0, NULL, "check: print everything that happens (with --seed).", false, NULL},
+    {"seed", 0, "N", "Run this seed alone (run: 1 if nothing is said).", false, NULL},
+    {"seeds", 0, "A..B", "Run all seeds from A to B.", false, NULL},
+    {"trace-log", 0, NULL, "Print everything that happens (check: with --seed).", false, NULL},
+    {"trace", 0, "FILE", "run: replay this trace; else one is generated from the seed.", false,
+     NULL},
+    {"policy", 0, "A,B", "run: these policies; else all.", false, NULL},
+    {"from", 0, "DATE", "run: count from this day on; what comes before warms up.", false, NULL},
+    {"to", 0, "DATE", "run: up to and with this day.", false, NULL},
+    {"speedup", 0, "X", "run: compress the trace's times by X instead of the scenario's.", false,
+     NULL},
+    {"json", 0, "FILE", "run: write the figures there.", false, NULL},
     {"data", 0, "DIR", "export: data directory of a broker that does not run.", false, NULL},
     {"broker", 0, "URL", "export: a running broker.", false, NULL},
     {"out", 0, "FILE", "export: where the trace goes.", false, NULL},
@@ -25,19 +33,24 @@ static bool number(const char *text, uint64_t *ret, const char **ret_rest)
     return true;
 }
 
-static bool range(const char *text, uint64_t *ret_first, uint64_t *ret_last)
+bool emp_sim_seed_range(const char *text, uint64_t *ret_first, uint64_t *ret_last)
 {
     const char *rest;
     return number(text, ret_first, &rest) && rest[0] == '.' && rest[1] == '.' &&
            number(rest + 2, ret_last, &rest) && *rest == '\0' && *ret_first <= *ret_last;
 }
 
+bool emp_sim_seed(const char *text, uint64_t *ret)
+{
+    const char *rest;
+    return number(text, ret, &rest) && *rest == '\0';
+}
+
 static int check_one(const char *text, bool loud, struct emp_error *err)
 {
     struct emp_sim_check_result r;
     uint64_t seed;
-    const char *rest;
-    if (!number(text, &seed, &rest) || *rest)
+    if (!emp_sim_seed(text, &seed))
         return emp_fail(err, EMP_E_INVALID, "seed", "--seed \"%s\" is not a whole number", text);
     emp_sim_check_seed(
         seed, &(struct emp_sim_check_options){.log = loud ? stdout : NULL, .report = stdout}, &r);
@@ -62,7 +75,7 @@ static int check(struct emp_cli *cli, struct emp_error *err)
                         "one of --seed N [--trace-log], --seeds A..B is needed");
     if (seed)
         return check_one(seed, loud, err);
-    if (!range(seeds, &first, &last))
+    if (!emp_sim_seed_range(seeds, &first, &last))
         return emp_fail(err, EMP_E_INVALID, "seeds",
                         "--seeds \"%s\" is not A..B, two whole numbers, A not above B", seeds);
     return emp_sim_check_range(first, last, false, stdout) ? 1 : 0;
@@ -73,7 +86,11 @@ static const struct {
     int (*run)(struct emp_cli *cli, struct emp_error *err);
     uint32_t args_max; /* after the word */
 } kinds[] = {
-    {"check", check, 0}, {"scenarios", emp_sim_scenarios, 1}, {"export", emp_sim_export, 0}};
+    {"check", check, 0},
+    {"run", emp_sim_run, 1},
+    {"scenarios", emp_sim_scenarios, 1},
+    {"export", emp_sim_export, 0},
+};
 
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
@@ -95,10 +112,12 @@ static int run(struct emp_cli *cli, struct emp_error *err)
 
 const struct emp_command emp_command_sim = {
     .name = "sim",
-    .args = "check|scenarios [SCENARIO]|export",
+    .args = "check|run|scenarios [SCENARIO]|export",
     .summary = "Simulate the broker and its machines under a virtual clock.",
     .text = "check: random systems under faults, held against an oracle; one seed is one run, and "
             "gives the\nsame log every time. Exit status 1 when something was violated.\n"
+            "run: a trace on a scenario's fleet under one or several policies, and what its users "
+            "saw.\n"
             "scenarios: lists the built-in ones; with one (or a file of one's own), all that it "
             "assumes.\n"
             "export: a broker's own history as a trace, for emp sim run --trace.\n",

@@ -5,6 +5,11 @@
 
 #include "cli/cli.h"
 
+/* "A..B", whole numbers from 0, A not above B; one whole number from 0. */
+bool emp_sim_seed_range(const char *text, uint64_t *ret_first, uint64_t *ret_last);
+bool emp_sim_seed(const char *text, uint64_t *ret);
+
+int emp_sim_run(struct emp_cli *cli, struct emp_error *err);       /* SCENARIO */
 int emp_sim_scenarios(struct emp_cli *cli, struct emp_error *err); /* [SCENARIO] */
 int emp_sim_export(struct emp_cli *cli, struct emp_error *err);    /* --data | --broker, --out */
 

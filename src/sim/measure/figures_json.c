@@ -1,0 +1,122 @@
+/* The figures as JSON. Shares are fractions; names that end in _s are seconds. */
+#include "proto/writer.h"
+#include "sim/measure/measure.h"
+
+#include <stdio.h>
+
+static void put_waits(struct emp_writer *w, const char *name, const struct emp_measure_waits *v)
+{
+    emp_write_object(w, name);
+    emp_write_double(w, "p50", v->p50);
+    emp_write_double(w, "p90", v->p90);
+    emp_write_double(w, "p95", v->p95);
+    emp_write_double(w, "p99", v->p99);
+    emp_write_double(w, "max", v->max);
+    emp_write_double(w, "mean", v->mean);
+    emp_write_end(w);
+}
+
+/* null where there is nothing to have a share of. */
+static void put_share(struct emp_writer *w, const char *name, struct emp_measure_share s)
+{
+    if (s.jobs)
+        emp_write_double(w, name, emp_measure_part(s));
+    else
+        emp_write_null(w, name);
+}
+
+static void put_pools(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    emp_write_object(w, "pools");
+    for (uint32_t i = 0; i < f->pool_count; i++) {
+        emp_write_key(w, f->pools[i].name);
+        emp_write_object(w, NULL);
+        emp_write_u64(w, "jobs", f->pools[i].within_10s.jobs);
+        put_share(w, "within_10s", f->pools[i].within_10s);
+        put_waits(w, "wait_s", &f->pools[i].wait_s);
+        emp_write_end(w);
+    }
+    emp_write_end(w);
+    emp_write_object(w, "disk_used");
+    for (uint32_t i = 0; i < f->pool_count; i++) {
+        emp_write_key(w, f->pools[i].name);
+        emp_write_double(w, NULL, f->pools[i].disk_used);
+    }
+    emp_write_end(w);
+}
+
+static void put_service(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    emp_write_u64(w, "jobs", f->jobs);
+    emp_write_double(w, "offered_load", f->offered_load);
+    put_waits(w, "wait_s", &f->wait_s);
+    put_share(w, "within_10s", f->within_10s);
+    put_share(w, "first_use_within_10s", f->first_use);
+    put_share(w, "repeat_use_within_10s", f->repeat_use);
+    emp_write_object(w, "tiers");
+    for (int t = 0; t < EMP_TIER_COUNT; t++)
+        if (f->by_tier[t].jobs)
+            put_share(w, emp_tier_word(t), f->by_tier[t]);
+    emp_write_end(w);
+    put_pools(w, f);
+    put_share(w, "fast_lane_done_30s", f->short_done);
+    put_share(w, "first_pool_within_5s", f->prompt);
+    put_waits(w, "slowdown", &f->slowdown);
+    emp_write_double(w, "completion", f->jobs ? (double)f->completed / (double)f->jobs : 0);
+    put_share(w, "best_machine", f->best_machine);
+}
+
+static void put_cost(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    emp_write_object(w, "hit");
+    put_share(w, "gpu", f->hit_gpu);
+    put_share(w, "resident", f->hit_resident);
+    put_share(w, "disk", f->hit_disk);
+    emp_write_end(w);
+    emp_write_i64(w, "bytes_fetched", f->bytes_fetched);
+    emp_write_i64(w, "redundant_bytes", f->redundant_bytes);
+    emp_write_double(w, "download_wait_s", f->download_wait_s);
+    emp_write_u64(w, "fetches", f->fetches);
+    emp_write_u64(w, "evictions", f->evictions);
+    emp_write_u64(w, "attempts", f->attempts);
+    emp_write_u64(w, "attempts_lost", f->attempts_lost);
+    emp_write_double(w, "machine_hours", f->machine_hours);
+    emp_write_double(w, "gpu_busy", f->machine_hours > 0 ? f->busy_hours / f->machine_hours : 0);
+    emp_write_double(w, "wasted_gpu_s", f->wasted_gpu_s);
+    emp_write_double(w, "cost_usd", f->cost_usd);
+}
+
+static void put_run(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    char hash[17];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)f->log_hash);
+    emp_write_object(w, NULL);
+    emp_write_z(w, "policy", f->policy);
+    emp_write_u64(w, "seed", f->seed);
+    emp_write_double(w, "speedup", f->speedup);
+    put_service(w, f);
+    put_cost(w, f);
+    emp_write_double(w, "virtual_s", f->virtual_s);
+    emp_write_u64(w, "events", f->events);
+    emp_write_double(w, "real_s", f->real_s);
+    emp_write_double(w, "events_per_s", f->real_s > 0 ? (double)f->events / f->real_s : 0);
+    emp_write_double(w, "jobs_per_s", f->real_s > 0 ? (double)f->jobs / f->real_s : 0);
+    emp_write_i64(w, "memory_bytes", f->memory_bytes);
+    emp_write_z(w, "log_hash", hash);
+    emp_write_end(w);
+}
+
+void emp_measure_json(const struct emp_measure_figures *runs, uint32_t count, struct emp_buf *out)
+{
+    struct emp_writer w;
+    emp_writer_init(&w, out);
+    emp_write_object(&w, NULL);
+    emp_write_str(&w, "scenario", count ? runs[0].scenario : (struct emp_str){0});
+    emp_write_str(&w, "trace", count ? runs[0].trace : (struct emp_str){0});
+    emp_write_array(&w, "runs");
+    for (uint32_t i = 0; i < count; i++)
+        put_run(&w, &runs[i]);
+    emp_write_end(&w);
+    emp_write_end(&w);
+    emp_buf_addz(out, "\n");
+}

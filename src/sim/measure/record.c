@@ -1,0 +1,240 @@
+/* Watches the run and notes what the figures need: for each job its last attempt, for each machine
+ * what is in its hands, for each copy whether it was worth its bytes. */
+#include "sim/measure/engine.h"
+
+/* ---- copies ---- */
+
+static struct emp_measure_copy *copy_at(struct emp_measure *m, struct emp_measure_place *p,
+                                        uint32_t model)
+{
+    if (model >= p->copy_cap) {
+        size_t cap = p->copy_cap ? p->copy_cap : 64;
+        while (cap <= model)
+            cap *= 2;
+        p->copies = emp_arena_realloc(&m->arena, p->copies, p->copy_cap * sizeof *p->copies,
+                                      cap * sizeof *p->copies);
+        p->copy_cap = cap;
+    }
+    return &p->copies[model];
+}
+
+static uint32_t *holders_of(struct emp_measure *m, uint32_t model)
+{
+    if (model >= m->holder_cap) {
+        size_t cap = m->holder_cap ? m->holder_cap : 256;
+        while (cap <= model)
+            cap *= 2;
+        m->holders = emp_arena_realloc(&m->arena, m->holders, m->holder_cap * sizeof *m->holders,
+                                       cap * sizeof *m->holders);
+        m->holder_cap = cap;
+    }
+    return &m->holders[model];
+}
+
+/* Bytes that need not have been moved: those of a model that this machine had before, and those of
+ * a second copy that nobody came to use. */
+static void redundant(struct emp_measure *m, int64_t bytes)
+{
+    if (m->counting)
+        m->redundant_bytes += bytes;
+}
+
+static void copy_came(struct emp_measure *m, struct emp_measure_place *p, struct emp_str name)
+{
+    uint32_t model = emp_sim_model_find(&m->system, name);
+    struct emp_measure_copy *c = copy_at(m, p, model);
+    uint32_t *holders = holders_of(m, model);
+    c->bytes = m->system.models[model].model.bytes;
+    if (m->counting) {
+        m->fetches++;
+        m->bytes_fetched += c->bytes;
+    }
+    if (c->had)
+        redundant(m, c->bytes);
+    c->second = *holders > 0 && !c->had; /* else its bytes are counted already */
+    c->present = c->had = true;
+    c->used = false;
+    ++*holders;
+}
+
+static void copy_goes(struct emp_measure *m, struct emp_measure_copy *c, uint32_t model)
+{
+    if (!c->present)
+        return;
+    if (c->second && !c->used)
+        redundant(m, c->bytes);
+    c->present = false;
+    --*holders_of(m, model);
+}
+
+/* ---- attempts ---- */
+
+static struct emp_measure_hand *hand_of(struct emp_measure_place *p, uint32_t job)
+{
+    for (uint32_t i = 0; i < p->hand_count; i++)
+        if (p->hands[i].job == job)
+            return &p->hands[i];
+    return NULL;
+}
+
+static void hand_drop(struct emp_measure_place *p, struct emp_measure_hand *h)
+{
+    *h = p->hands[--p->hand_count];
+}
+
+static void note_hits(struct emp_measure *m, struct emp_sim_agent *a, uint32_t job)
+{
+    struct emp_measure_job *j = &m->jobs[job];
+    const struct emp_trace_job *row = emp_measure_row(m, job);
+    enum emp_residency least = EMP_RESIDENCY_GPU;
+    for (uint32_t i = 0; i < row->model_count && !m->asked->policy->no_models; i++) {
+        uint32_t model = m->trace->job_models[row->model + i];
+        enum emp_residency at = emp_machine_residency(a->brain, m->trace->models[model].name);
+        least = at < least ? at : least;
+    }
+    j->hit_gpu = least >= EMP_RESIDENCY_GPU;
+    j->hit_resident = least >= EMP_RESIDENCY_RAM;
+    j->hit_disk = least >= EMP_RESIDENCY_DISK;
+}
+
+static void arrives(struct emp_measure *m, struct emp_sim_agent *a,
+                    const struct emp_message_assign *assign)
+{
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    uint32_t job = emp_measure_job_of(m, assign->job);
+    struct emp_measure_hand *h = hand_of(p, job);
+    if (h == NULL) {
+        size_t count = p->hand_count;
+        emp_arena_reserve(&m->arena, p->hands, count, p->hand_cap);
+        h = &p->hands[p->hand_count++];
+    }
+    *h = (struct emp_measure_hand){
+        .job = job, .attempt = assign->attempt, .begun_at = -1, .computes_at = -1, .ends_at = -1};
+    m->jobs[job].arrived_at = emp_measure_now(m);
+    note_hits(m, a, job);
+    m->attempts += m->jobs[job].counted;
+}
+
+static void begins(struct emp_measure *m, struct emp_sim_agent *a, emp_job_num num)
+{
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    uint32_t job = emp_measure_job_of(m, num);
+    const struct emp_trace_job *row = emp_measure_row(m, job);
+    struct emp_measure_hand *h = hand_of(p, job);
+    if (h == NULL)
+        return;
+    h->begun_at = emp_measure_now(m);
+    if (m->jobs[job].counted)
+        m->download_wait_ms += h->begun_at - m->jobs[job].arrived_at;
+    for (uint32_t i = 0; i < row->model_count && !m->asked->policy->no_models; i++)
+        copy_at(m, p, m->model_number[m->trace->job_models[row->model + i]])->used = true;
+}
+
+static void computes(struct emp_measure *m, struct emp_sim_agent *a, emp_job_num num)
+{
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    uint32_t job = emp_measure_job_of(m, num);
+    struct emp_measure_hand *h = hand_of(p, job);
+    if (h == NULL)
+        return;
+    h->computes_at = emp_measure_now(m);
+    h->ends_at = h->computes_at + emp_measure_run_ms(m, p, job);
+    m->jobs[job].started_at = h->computes_at;
+    if (m->counting)
+        m->wasted_ms += h->computes_at - h->begun_at;
+}
+
+/* ---- what is watched ---- */
+
+static void machine_event(void *ctx, struct emp_sim_agent *a, const struct emp_machine_event *e)
+{
+    struct emp_measure *m = ctx;
+    if (e->kind == EMP_MACHINE_EVENT_MESSAGE && e->message->kind == EMP_MESSAGE_ASSIGN)
+        arrives(m, a, &e->message->assign);
+    else if (e->kind == EMP_MACHINE_EVENT_RUN_STARTED)
+        computes(m, a, e->run_started.job);
+    else if (e->kind == EMP_MACHINE_EVENT_FETCH_DONE && e->fetch_done.code == 0)
+        copy_came(m, emp_measure_place_of(m, a), e->fetch_done.model);
+}
+
+static void machine_action(void *ctx, struct emp_sim_agent *a, const struct emp_machine_action *x)
+{
+    struct emp_measure *m = ctx;
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    if (x->kind == EMP_MACHINE_RUN) {
+        begins(m, a, x->run->job);
+    } else if (x->kind == EMP_MACHINE_DELETE) {
+        uint32_t model = emp_sim_model_find(&m->system, x->del.model);
+        m->evictions += m->counting && !x->del.half;
+        copy_goes(m, copy_at(m, p, model), model);
+    } else if (x->kind == EMP_MACHINE_SEND &&
+               (x->send.kind == EMP_MESSAGE_RETURNED || x->send.kind == EMP_MESSAGE_FAILED)) {
+        struct emp_measure_hand *h = hand_of(p, emp_measure_job_of(m, x->send.finished.job));
+        if (h && h->begun_at < 0)
+            hand_drop(p, h);
+    }
+}
+
+static void run_ended(void *ctx, struct emp_sim_agent *a, emp_job_num num, uint32_t attempt,
+                      int code)
+{
+    struct emp_measure *m = ctx;
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    struct emp_measure_hand *h = hand_of(p, emp_measure_job_of(m, num));
+    if (h == NULL || h->attempt != attempt)
+        return;
+    if (m->counting && h->computes_at >= 0)
+        *(code ? &m->wasted_ms : &m->busy_ms) += emp_measure_now(m) - h->computes_at;
+    hand_drop(p, h);
+}
+
+static void agent_down(void *ctx, struct emp_sim_agent *a)
+{
+    struct emp_measure *m = ctx;
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    for (uint32_t i = 0; i < p->hand_count && m->counting; i++) {
+        m->attempts_lost++;
+        if (p->hands[i].computes_at >= 0)
+            m->wasted_ms += emp_measure_now(m) - p->hands[i].computes_at;
+    }
+    p->hand_count = 0;
+    for (size_t i = 0; i < p->copy_cap; i++) {
+        copy_goes(m, &p->copies[i], (uint32_t)i);
+        p->copies[i] = (struct emp_measure_copy){0};
+    }
+}
+
+static void released(void *ctx, const struct emp_action *action)
+{
+    struct emp_measure *m = ctx;
+    if (action->kind == EMP_ACTION_REPLY && action->reply.request) {
+        uint32_t job = (uint32_t)action->reply.request - 1;
+        if (action->reply.reply.code)
+            emp_sim_violation(&m->system.world, "job %u was refused: %s", job,
+                              action->reply.reply.error.text);
+        else
+            m->job_of_num[action->reply.reply.job] = job;
+    } else if (action->kind == EMP_ACTION_NOTIFY && action->notice.kind == EMP_NOTICE_ENDED) {
+        uint32_t job = emp_measure_job_of(m, action->notice.job);
+        m->jobs[job].completed = action->notice.state == EMP_JOB_COMPLETED;
+        m->jobs[job].ended_at = emp_measure_now(m);
+        emp_measure_job_ended(m, job);
+    }
+}
+
+void emp_measure_record_init(struct emp_measure *m)
+{
+    emp_sim_system_observe(&m->system, &(struct emp_sim_observer){.ctx = m,
+                                                                  .machine_event = machine_event,
+                                                                  .machine_action = machine_action,
+                                                                  .run_ended = run_ended,
+                                                                  .agent_down = agent_down,
+                                                                  .released = released});
+}
+
+void emp_measure_record_end(struct emp_measure *m)
+{
+    for (uint32_t i = 0; i < m->scenario->machines; i++)
+        for (size_t c = 0; c < m->places[i].copy_cap; c++)
+            copy_goes(m, &m->places[i].copies[c], (uint32_t)c);
+}

@@ -1,0 +1,272 @@
+/* The figures as a table: a line per figure, a column per policy. Several seeds of a policy share
+ * its column: the median, and below it the range. */
+#include "sim/measure/measure.h"
+
+#include <stdlib.h>
+
+enum { NAME_COLUMNS = 26, COLUMN = 13, RUNS_MAX = 4096 };
+
+typedef double (*figure)(const struct emp_measure_figures *f);
+
+static double jobs(const struct emp_measure_figures *f)
+{
+    return (double)f->jobs;
+}
+static double offered(const struct emp_measure_figures *f)
+{
+    return f->offered_load;
+}
+static double p50(const struct emp_measure_figures *f)
+{
+    return f->wait_s.p50;
+}
+static double p90(const struct emp_measure_figures *f)
+{
+    return f->wait_s.p90;
+}
+static double p95(const struct emp_measure_figures *f)
+{
+    return f->wait_s.p95;
+}
+static double p99(const struct emp_measure_figures *f)
+{
+    return f->wait_s.p99;
+}
+static double longest(const struct emp_measure_figures *f)
+{
+    return f->wait_s.max;
+}
+static double within(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->within_10s);
+}
+static double first_use(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->first_use);
+}
+static double repeat_use(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->repeat_use);
+}
+static double prompt(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->prompt);
+}
+static double short_done(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->short_done);
+}
+static double slowdown(const struct emp_measure_figures *f)
+{
+    return f->slowdown.p95;
+}
+static double best(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->best_machine);
+}
+static double hit_gpu(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->hit_gpu);
+}
+static double hit_resident(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->hit_resident);
+}
+static double hit_disk(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->hit_disk);
+}
+static double fetched(const struct emp_measure_figures *f)
+{
+    return (double)f->bytes_fetched / 1e9;
+}
+static double redundant(const struct emp_measure_figures *f)
+{
+    return (double)f->redundant_bytes / 1e9;
+}
+static double evictions(const struct emp_measure_figures *f)
+{
+    return (double)f->evictions;
+}
+static double download(const struct emp_measure_figures *f)
+{
+    return f->download_wait_s / 3600;
+}
+static double hours(const struct emp_measure_figures *f)
+{
+    return f->machine_hours;
+}
+static double busy(const struct emp_measure_figures *f)
+{
+    return f->machine_hours > 0 ? 100 * f->busy_hours / f->machine_hours : 0;
+}
+static double wasted(const struct emp_measure_figures *f)
+{
+    return f->wasted_gpu_s / 3600;
+}
+static double lost(const struct emp_measure_figures *f)
+{
+    return (double)f->attempts_lost;
+}
+static double completion(const struct emp_measure_figures *f)
+{
+    return f->jobs ? 100 * (double)f->completed / (double)f->jobs : 0;
+}
+static double cost(const struct emp_measure_figures *f)
+{
+    return f->cost_usd;
+}
+static double events_rate(const struct emp_measure_figures *f)
+{
+    return f->real_s > 0 ? (double)f->events / f->real_s / 1e6 : 0;
+}
+static double jobs_rate(const struct emp_measure_figures *f)
+{
+    return f->real_s > 0 ? (double)f->jobs / f->real_s * 60 / 1e6 : 0;
+}
+
+static const struct line {
+    const char *name;
+    figure of;
+    int decimals;
+} lines[] = {
+    {"jobs", jobs, 0},
+    {"offered load, machines", offered, 3},
+    {"wait p50, s", p50, 2},
+    {"     p90", p90, 2},
+    {"     p95", p95, 2},
+    {"     p99", p99, 2},
+    {"     max", longest, 1},
+    {"within 10 s, %", within, 2},
+    {"  first use of a model", first_use, 2},
+    {"  repeat use", repeat_use, 2},
+    {"first pool within 5 s, %", prompt, 2},
+    {"run <30 s: done in 30 s, %", short_done, 2},
+    {"slowdown p95", slowdown, 2},
+    {"best machine, %", best, 2},
+    {"all models in GPU, %", hit_gpu, 2},
+    {"  in GPU or RAM", hit_resident, 2},
+    {"  on the disk", hit_disk, 2},
+    {"fetched, GB", fetched, 1},
+    {"  redundant", redundant, 1},
+    {"evictions", evictions, 0},
+    {"waits for downloads, h", download, 2},
+    {"machine hours", hours, 1},
+    {"GPU busy, %", busy, 2},
+    {"GPU hours wasted", wasted, 2},
+    {"attempts lost", lost, 0},
+    {"completion, %", completion, 3},
+    {"cost, USD", cost, 2},
+    {"events/s, M", events_rate, 2},
+    {"jobs/min, M", jobs_rate, 3},
+};
+
+/* ---- a policy's runs ---- */
+
+struct column {
+    const char *policy;
+    const struct emp_measure_figures *runs[RUNS_MAX];
+    uint32_t count;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *v, uint32_t n)
+{
+    qsort(v, n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+static void put_cell(const struct column *c, figure of, int decimals, bool range,
+                     struct emp_buf *out)
+{
+    double v[RUNS_MAX];
+    char text[64];
+    for (uint32_t i = 0; i < c->count; i++)
+        v[i] = of(c->runs[i]);
+    double middle = median(v, c->count);
+    if (range)
+        snprintf(text, sizeof text, "%.*f–%.*f", decimals, v[0], decimals, v[c->count - 1]);
+    else
+        snprintf(text, sizeof text, "%.*f", decimals, middle);
+    emp_buf_printf(out, " %*s", COLUMN + (range ? 2 : 0), text); /* the dash has three bytes */
+}
+
+static void put_line(const struct column *columns, uint32_t count, const char *name, figure of,
+                     int decimals, struct emp_buf *out)
+{
+    bool several = false;
+    emp_buf_printf(out, "%-*s", NAME_COLUMNS, name);
+    for (uint32_t i = 0; i < count; i++) {
+        put_cell(&columns[i], of, decimals, false, out);
+        several |= columns[i].count > 1;
+    }
+    emp_buf_addz(out, "\n");
+    if (!several)
+        return;
+    emp_buf_printf(out, "%-*s", NAME_COLUMNS, "");
+    for (uint32_t i = 0; i < count; i++)
+        put_cell(&columns[i], of, decimals, true, out);
+    emp_buf_addz(out, "\n");
+}
+
+static uint32_t sort_columns(const struct emp_measure_figures *runs, uint32_t count,
+                             struct column *columns)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = 0;
+        while (at < n && strcmp(columns[at].policy, runs[i].policy) != 0)
+            at++;
+        if (at == n)
+            columns[n++].policy = runs[i].policy;
+        if (columns[at].count < RUNS_MAX)
+            columns[at].runs[columns[at].count++] = &runs[i];
+    }
+    return n;
+}
+
+static void put_pools(const struct column *columns, uint32_t count,
+                      const struct emp_measure_figures *first, struct emp_buf *out)
+{
+    for (uint32_t p = 0; p < first->pool_count && first->pool_count > 1; p++) {
+        emp_buf_printf(out, "%.*s\n", EMP_STR_FMT(first->pools[p].name));
+        const char *const names[] = {"  within 10 s, %", "  wait p99, s", "  disk used, %"};
+        for (int line = 0; line < 3; line++) {
+            emp_buf_printf(out, "%-*s", NAME_COLUMNS, names[line]);
+            for (uint32_t i = 0; i < count; i++) {
+                double v[RUNS_MAX];
+                for (uint32_t r = 0; r < columns[i].count; r++) {
+                    const struct emp_measure_pool *pool = &columns[i].runs[r]->pools[p];
+                    v[r] = line == 0   ? 100 * emp_measure_part(pool->within_10s)
+                           : line == 1 ? pool->wait_s.p99
+                                       : 100 * pool->disk_used;
+                }
+                emp_buf_printf(out, " %*.2f", COLUMN, median(v, columns[i].count));
+            }
+            emp_buf_addz(out, "\n");
+        }
+    }
+}
+
+void emp_measure_table(const struct emp_measure_figures *runs, uint32_t count, struct emp_buf *out)
+{
+    if (count == 0)
+        return;
+    struct column *columns = calloc(count, sizeof *columns);
+    if (columns == NULL)
+        abort();
+    uint32_t n = sort_columns(runs, count, columns);
+    emp_buf_printf(out, "%-*s", NAME_COLUMNS, "");
+    for (uint32_t i = 0; i < n; i++)
+        emp_buf_printf(out, " %*s", COLUMN, columns[i].policy);
+    emp_buf_addz(out, "\n");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        put_line(columns, n, lines[i].name, lines[i].of, lines[i].decimals, out);
+    put_pools(columns, n, &runs[0], out);
+    free(columns);
+}
