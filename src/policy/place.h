@@ -140,15 +140,17 @@ const char *emp_place_kind_word(enum emp_place_kind k); /* "fetch", "load", "dro
 struct emp_place_move {
     uint32_t machine, model;
     enum emp_place_kind kind;
-    enum emp_residency tier; /* LOAD: RAM or GPU; FETCH: DISK; DROP, CANCEL: NONE */
-    int64_t bytes;           /* fetched, loaded or freed */
-    double seconds;          /* on this machine's link, or of loading */
-    double gain;             /* waiting seconds saved over far_h, price deducted; of a fetch with
-                                what is loaded afterwards. Drops: minus what is lost */
-    double confidence; /* 0 … 1, of the demand it serves most; drops: of that of their fetch */
-    uint32_t demand;   /* that it serves most, index; EMP_PLACE_NONE: none (drops) */
-    uint32_t after;    /* DROP: index of the fetch it makes room for; LOAD: of the fetch that
-                          comes first; else EMP_PLACE_NONE */
+    enum emp_residency
+        tier;          /* where it stands afterwards. FETCH: DISK; LOAD: RAM or GPU; DROP: NONE
+                          (deleted), or DISK or RAM (it only leaves memory); CANCEL: NONE */
+    int64_t bytes;     /* fetched, loaded or freed */
+    double seconds;    /* on this machine's link, or of loading */
+    double gain;       /* waiting seconds saved in the windows, price deducted; of a fetch
+                          with what is loaded afterwards. Drops: minus what is lost */
+    double confidence; /* 0 … 1, of the demand it serves most */
+    uint32_t demand;   /* that it serves most, index; EMP_PLACE_NONE: none */
+    uint32_t after;    /* DROP: index of the fetch or load that it makes room for; LOAD: of
+                          the fetch that comes first; else EMP_PLACE_NONE */
     bool urgent;       /* jobs wait for it now, and it stands nowhere */
 };
 

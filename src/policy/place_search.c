@@ -1,0 +1,619 @@
+/* The search: lazy greedy over sets (Minoux 1978), then ruin and recreate on single machines.
+ *
+ * A candidate brings all models of a set that one machine lacks to a tier, and lets go there what
+ * room it takes, least loss per byte first. It is ranked by net gain (value, less prices with
+ * margin, less losses) per share of the machine's room: with several budgets a byte of GPU memory
+ * is dear and one of disk cheap. Machines are ranked by a guess from the set's own lists; the best
+ * few are measured exactly. Gains shrink as copies are added, so a set whose last measured gain is
+ * below another's present one need not be looked at. Where that is not so (a base was brought, so
+ * its add-ons gain) the next round finds it.
+ *
+ * The improvement takes a machine or two, lets go of all or some of what may go, fills them anew,
+ * and keeps the result if it is better. It finds the exchanges that adding cannot see: two small
+ * for one large, and copies that should have gone to another machine. Its random choices are seeded
+ * by a constant: same input, same plan.
+ *
+ * Every step starts from what stands, and prices are those against what stands: what is not worth
+ * its move is left alone, and what was let go comes back for nothing. */
+#include "policy/place_internal.h"
+
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EPSILON      1e-9
+#define SHARE_LEAST  1e-6 /* of a machine's room: keeps densities finite */
+#define MEASURED     3    /* machines of a set that are measured exactly */
+#define ROUNDS_MAX   4
+#define TRIES        400      /* of improvement, at effort 1 */
+#define TRIES_IDLE   150      /* without success: enough */
+#define WALKS_MAX    400000   /* of improvement, at effort 1 */
+#define NOT_POSSIBLE (-1e301) /* worse than any density */
+
+struct candidate {
+    uint32_t machine, count;
+    double net, density;
+    struct place_change change[PLACE_CHANGES_MAX];
+};
+
+/* ---- what may be done ---- */
+
+static bool may_delete(const struct place *p, uint32_t machine, uint32_t model)
+{
+    size_t cell = place_cell(p, machine, model);
+    uint8_t flags = p->flags[cell];
+    if (flags & (COPY_FIXED | COPY_PINNED))
+        return false;
+    if (p->present[cell] == TIER_NONE || (flags & COPY_FETCHING))
+        return true;
+    bool last_matters = (p->s.keep_last && p->wanted[model]) || !p->in->models[model].fetchable;
+    return !last_matters || p->whole[model] > 1;
+}
+
+static bool may_stand(const struct place *p, uint32_t machine, uint32_t model)
+{
+    const struct emp_place_model *mo = &p->in->models[model];
+    uint32_t customer = p->in->machines[machine].customer;
+    return mo->fetchable && (mo->customer == 0 || customer == 0 || customer == mo->customer);
+}
+
+static double net_of(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n)
+{
+    double net = place_value_gain(p, machine, c, n);
+    for (uint32_t i = 0; i < n; i++)
+        net +=
+            place_price(p, machine, c[i].model, p->tier[place_cell(p, machine, c[i].model)], true) -
+            place_price(p, machine, c[i].model, c[i].tier, true);
+    return net;
+}
+
+static void apply(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n,
+                  double net)
+{
+    place_value_apply(p, machine, c, n);
+    p->gained += net;
+}
+
+static void undo(struct place *p, uint32_t to, double gained)
+{
+    while (p->undo_count > to) {
+        struct place_undo u = p->undo[p->undo_count - 1];
+        uint32_t at = p->undo_count - 1;
+        place_value_apply(p, u.machine, &(struct place_change){u.model, u.tier}, 1);
+        p->undo_count = at;
+    }
+    p->gained = gained;
+}
+
+/* ---- letting go ---- */
+
+static double loss_of(struct place *p, uint32_t machine, uint32_t model, uint8_t to)
+{
+    double net = net_of(p, machine, &(struct place_change){model, to}, 1);
+    return net < 0 ? -net : 0;
+}
+
+static void measure_losses(struct place *p, uint32_t machine)
+{
+    struct place_machine *m = &p->machine[machine];
+    if (!m->losses_stale)
+        return;
+    m->losses_stale = false;
+    m->loss_count = 0;
+    for (int t = TIER_DISK; t < TIER_COUNT; t++)
+        m->drop_density[t] = 1e12;
+    for (uint32_t i = 0; i < m->held_count; i++) {
+        uint32_t model = m->held[i];
+        uint8_t tier = p->tier[place_cell(p, machine, model)];
+        struct place_loss l = {.model = model, .of = {0, -1, -1, -1}};
+        double bytes = (double)p->bytes[model] + 1;
+        if (may_delete(p, machine, model))
+            l.of[TIER_DISK] = loss_of(p, machine, model, TIER_NONE);
+        if (tier > TIER_DISK && !(p->flags[place_cell(p, machine, model)] & COPY_FIXED))
+            l.of[tier] = loss_of(p, machine, model, TIER_DISK);
+        for (int t = TIER_DISK; t < TIER_COUNT; t++)
+            if (l.of[t] >= 0 && l.of[t] / bytes < m->drop_density[t])
+                m->drop_density[t] = l.of[t] / bytes;
+        emp_arena_reserve(p->arena, m->losses, m->loss_count, m->loss_cap);
+        m->losses[m->loss_count++] = l;
+    }
+}
+
+struct victim {
+    double density;
+    int64_t bytes;
+    uint32_t model;
+};
+
+static int by_density(const void *a, const void *b)
+{
+    const struct victim *x = a, *y = b;
+    if (x->density < y->density || x->density > y->density)
+        return x->density < y->density ? -1 : 1;
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    return x->model < y->model ? -1 : 1;
+}
+
+static bool is_changed(const struct candidate *c, uint32_t model)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->change[i].model == model)
+            return true;
+    return false;
+}
+
+static bool in_set(const uint32_t *models, uint32_t n, uint32_t model)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (models[i] == model)
+            return true;
+    return false;
+}
+
+/* Lets go `need` bytes of a tier: cheapest per byte first, then takes back, dearest first, those
+ * that turned out not to be needed. room: by tier, kept up to date. */
+static bool make_room(struct place *p, struct candidate *c, const uint32_t *keep,
+                      uint32_t keep_count, uint8_t tier, int64_t room[TIER_COUNT])
+{
+    struct victim victims[PLACE_CHANGES_MAX];
+    uint32_t n = 0, chosen = 0;
+    struct place_machine *m = &p->machine[c->machine];
+    measure_losses(p, c->machine);
+    for (uint32_t i = 0; i < m->loss_count && n < PLACE_CHANGES_MAX; i++) {
+        const struct place_loss *l = &m->losses[i];
+        int64_t bytes = p->bytes[l->model];
+        if (l->of[tier] < 0 || bytes == 0 || in_set(keep, keep_count, l->model) ||
+            is_changed(c, l->model) || (tier == TIER_DISK && !may_delete(p, c->machine, l->model)))
+            continue;
+        victims[n++] = (struct victim){l->of[tier] / (double)bytes, bytes, l->model};
+    }
+    qsort(victims, n, sizeof *victims, by_density);
+    int64_t after = room[tier];
+    for (; chosen < n && after < 0; chosen++)
+        after += victims[chosen].bytes;
+    if (after < 0)
+        return false;
+    for (uint32_t i = chosen; i-- > 0;) {
+        struct victim *v = &victims[i];
+        if (after >= v->bytes) {
+            after -= v->bytes;
+            continue;
+        }
+        if (c->count == PLACE_CHANGES_MAX)
+            return false;
+        uint8_t from = p->tier[place_cell(p, c->machine, v->model)], to = TIER_NONE;
+        if (tier != TIER_DISK) {
+            to = tier == TIER_GPU && room[TIER_RAM] >= v->bytes ? TIER_RAM : TIER_DISK;
+            if (to == TIER_RAM)
+                room[TIER_RAM] -= v->bytes;
+        } else if (from > TIER_DISK) {
+            room[from] += v->bytes;
+        }
+        c->change[c->count++] = (struct place_change){v->model, to};
+    }
+    room[tier] = after;
+    return true;
+}
+
+/* ---- candidates ---- */
+
+static uint8_t target(const struct place *p, uint32_t machine, uint32_t model, uint8_t tier)
+{
+    size_t cell = place_cell(p, machine, model);
+    if (tier > TIER_DISK &&
+        (!p->in->models[model].loads || p->machine[machine].budget[TIER_GPU] == 0))
+        tier = TIER_DISK;
+    if (p->flags[cell] & COPY_FIXED)
+        return p->tier[cell];
+    return tier > p->tier[cell] ? tier : p->tier[cell];
+}
+
+static bool within_limits(const struct place *p, const struct candidate *c)
+{
+    const struct place_machine *m = &p->machine[c->machine];
+    int64_t bytes = 0, fetches = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        size_t cell = place_cell(p, c->machine, c->change[i].model);
+        if (p->present[cell] != TIER_NONE)
+            continue;
+        int sign = (c->change[i].tier != TIER_NONE) - (p->tier[cell] != TIER_NONE);
+        fetches += sign;
+        bytes += sign * p->bytes[c->change[i].model];
+    }
+    if (fetches <= 0 && bytes <= 0)
+        return true;
+    return m->fetches + fetches <= p->s.moves_per_machine &&
+           m->fetch_bytes + bytes <= m->fetch_bytes_max &&
+           p->fetch_bytes + bytes <= p->s.fetch_bytes;
+}
+
+enum { WITH_FETCH = 1, URGENT = 2 };
+
+/* The set's models to `tier` on the machine; false when that is nothing, or cannot be. */
+static bool propose(struct place *p, const struct place_set *s, uint32_t machine, uint8_t tier,
+                    int how, struct candidate *c)
+{
+    struct place_machine *m = &p->machine[machine];
+    int64_t room[TIER_COUNT] = {0};
+    bool adds[TIER_COUNT] = {false};
+    double share = SHARE_LEAST;
+    c->machine = machine;
+    c->count = 0;
+    for (int t = TIER_DISK; t < TIER_COUNT; t++)
+        room[t] = m->budget[t] - m->used[t];
+    for (uint32_t i = 0; i < s->model_count; i++) {
+        uint32_t model = s->models[i];
+        uint8_t from = p->tier[place_cell(p, machine, model)];
+        uint8_t to = target(p, machine, model, tier);
+        int64_t bytes = p->bytes[model];
+        if (from == to)
+            continue;
+        if (from == TIER_NONE) {
+            if (!(how & WITH_FETCH) || !may_stand(p, machine, model))
+                return false;
+            room[TIER_DISK] -= bytes;
+            adds[TIER_DISK] = true;
+            share += (double)bytes / ((double)m->budget[TIER_DISK] + 1);
+        }
+        if (from > TIER_DISK)
+            room[from] += bytes;
+        if (to > TIER_DISK) {
+            room[to] -= bytes;
+            adds[to] = true;
+            share += (double)bytes / ((double)m->budget[to] + 1);
+        }
+        c->change[c->count++] = (struct place_change){model, to};
+    }
+    if (c->count == 0)
+        return false;
+    for (int t = 0; t < 3;
+         t++) { // what is deleted leaves memory too; what leaves the GPU may go to RAM
+        static const uint8_t order[] = {TIER_DISK, TIER_GPU, TIER_RAM};
+        uint8_t at = order[t];
+        if (adds[at] && room[at] < 0 && !make_room(p, c, s->models, s->model_count, at, room))
+            return false;
+    }
+    if (!(how & URGENT) && !within_limits(p, c))
+        return false;
+    c->net = net_of(p, machine, c->change, c->count);
+    c->density = c->net / share;
+    return true;
+}
+
+/* ---- the best machine for a set ---- */
+
+struct guess {
+    double density;
+    uint32_t machine;
+    uint8_t tier;
+};
+
+/* What raising the set's models to a tier there looks like, judged by the set alone. */
+static double guess_density(const struct place *p, const struct place_set *s, uint32_t machine,
+                            uint8_t tier, int how, const double old[WINDOWS])
+{
+    const struct place_machine *m = &p->machine[machine];
+    double share = SHARE_LEAST, net = 0, cost[WINDOWS] = {0};
+    int64_t add[TIER_COUNT] = {0};
+    bool any = false;
+    for (uint32_t i = 0; i < s->model_count; i++) {
+        uint32_t model = s->models[i];
+        int64_t bytes = p->bytes[model];
+        uint8_t from = p->tier[place_cell(p, machine, model)];
+        uint8_t to = target(p, machine, model, tier);
+        if (p->in->models[model].loads) {
+            cost[WINDOW_FAR] += (double)bytes * m->disk_s;
+            if (to != TIER_GPU)
+                cost[WINDOW_NEAR] += (double)bytes * (to == TIER_RAM ? m->ram_s : m->disk_s);
+        }
+        if (from == to)
+            continue;
+        any = true;
+        if (from == TIER_NONE) {
+            if (!(how & WITH_FETCH) || bytes > m->budget[TIER_DISK])
+                return NOT_POSSIBLE;
+            add[TIER_DISK] += bytes;
+            share += (double)bytes / ((double)m->budget[TIER_DISK] + 1);
+        }
+        if (to > TIER_DISK) {
+            add[to] += bytes;
+            share += (double)bytes / ((double)m->budget[to] + 1);
+        }
+        net -= place_price(p, machine, model, to, true) -
+               place_price(p, machine, model, from, true);
+    }
+    if (!any)
+        return NOT_POSSIBLE;
+    for (int t = TIER_DISK; t < TIER_COUNT; t++) {
+        if (add[t] > m->budget[t])
+            return NOT_POSSIBLE;
+        int64_t need = m->used[t] + add[t] - m->budget[t];
+        if (add[t] > 0 && need > 0 && !m->losses_stale)
+            net -= (double)need * m->drop_density[t];
+    }
+    for (int w = 0; w < WINDOWS; w++) {
+        double now = s->list[w].expected < old[w] ? s->list[w].expected : old[w];
+        double gain = now - place_count_wait(&p->s, cost[w]);
+        if (gain > 0)
+            net += s->guide[w] * gain * m->stays[w] * (1 - m->busy) / (1 + s->concurrency);
+    }
+    return net / share;
+}
+
+static void keep_best(struct guess best[MEASURED], struct guess g)
+{
+    for (int i = 0; i < MEASURED; i++)
+        if (g.density > best[i].density) {
+            memmove(best + i + 1, best + i, (size_t)(MEASURED - 1 - i) * sizeof *best);
+            best[i] = g;
+            return;
+        }
+}
+
+static bool best_candidate(struct place *p, const struct place_set *s, int how,
+                           struct candidate *ret)
+{
+    const struct place_scope *scope = &p->scopes[s->scope];
+    struct guess best[MEASURED] = {0};
+    struct candidate c;
+    bool found = false;
+    for (int i = 0; i < MEASURED; i++)
+        best[i].density = how & URGENT ? NOT_POSSIBLE : 0;
+    for (uint32_t i = 0; i < scope->machine_count; i++) {
+        uint32_t machine = scope->machines[i];
+        if (!p->machine[machine].may)
+            continue;
+        double old[WINDOWS];
+        for (int w = 0; w < WINDOWS; w++)
+            old[w] = place_count_wait(&p->s, place_cost(p, s, machine, w));
+        for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++) {
+            double density = guess_density(p, s, machine, t, how, old);
+            if (density > best[MEASURED - 1].density)
+                keep_best(best, (struct guess){density, machine, t});
+        }
+    }
+    for (int i = 0; i < MEASURED; i++) {
+        if (best[i].tier == TIER_NONE || !propose(p, s, best[i].machine, best[i].tier, how, &c))
+            continue;
+        if (found ? c.density > ret->density : (c.net > EPSILON || (how & URGENT))) {
+            ret->machine = c.machine;
+            ret->count = c.count;
+            ret->net = c.net;
+            ret->density = c.density;
+            memcpy(ret->change, c.change, c.count * sizeof *c.change);
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* ---- lazy greedy ---- */
+
+struct heap {
+    uint32_t *at, count;
+};
+
+static bool key_before(const struct place *p, uint32_t a, uint32_t b)
+{
+    double x = p->sets[a].key, y = p->sets[b].key;
+    return x > y || (!(x < y) && a < b);
+}
+
+static void heap_push(const struct place *p, struct heap *h, uint32_t set)
+{
+    uint32_t i = h->count++;
+    for (; i > 0 && key_before(p, set, h->at[(i - 1) / 2]); i = (i - 1) / 2)
+        h->at[i] = h->at[(i - 1) / 2];
+    h->at[i] = set;
+}
+
+static uint32_t heap_pop(const struct place *p, struct heap *h)
+{
+    uint32_t top = h->at[0], last = h->at[--h->count], i = 0;
+    for (;;) {
+        uint32_t child = 2 * i + 1;
+        if (child >= h->count)
+            break;
+        if (child + 1 < h->count && key_before(p, h->at[child + 1], h->at[child]))
+            child++;
+        if (!key_before(p, h->at[child], last))
+            break;
+        h->at[i] = h->at[child];
+        i = child;
+    }
+    h->at[i] = last;
+    return top;
+}
+
+/* All that could be saved for a set: less than the smallest gain means that it need not be tried.
+ */
+static double potential(const struct place_set *s)
+{
+    return s->guide[WINDOW_NEAR] * s->list[WINDOW_NEAR].expected +
+           s->guide[WINDOW_FAR] * s->list[WINDOW_FAR].expected;
+}
+
+static bool greedy_round(struct place *p, struct heap *h)
+{
+    struct candidate c;
+    bool changed = false;
+    h->count = 0;
+    for (uint32_t i = 0; i < p->set_count; i++) {
+        struct place_set *s = &p->sets[i];
+        s->key = 1e300;
+        if (s->sure && potential(s) > p->s.gain_load_s)
+            heap_push(p, h, i);
+    }
+    while (h->count > 0) {
+        uint32_t i = heap_pop(p, h);
+        struct place_set *s = &p->sets[i];
+        if (!best_candidate(p, s, s->likely ? WITH_FETCH : 0, &c))
+            continue;
+        s->key = c.density;
+        if (h->count == 0 || !key_before(p, h->at[0], i)) {
+            apply(p, c.machine, c.change, c.count, c.net);
+            changed = true;
+        }
+        heap_push(p, h, i);
+    }
+    return changed;
+}
+
+static void bring_urgent(struct place *p)
+{
+    struct candidate c;
+    if (p->urgent == NULL)
+        return;
+    for (uint32_t i = 0; i < p->real_count; i++) {
+        const struct place_set *s = &p->sets[i];
+        const struct emp_place_demand *d = &p->in->demands[s->demand];
+        bool lacks = false;
+        for (uint32_t k = 0; k < s->model_count; k++)
+            lacks |= p->urgent[s->models[k]];
+        if (!lacks || !d->critical || d->waiting == 0 ||
+            !best_candidate(p, s, WITH_FETCH | URGENT, &c))
+            continue;
+        apply(p, c.machine, c.change, c.count, c.net);
+        for (uint32_t k = 0; k < c.count; k++)
+            if (p->urgent[c.change[k].model] && c.change[k].tier != TIER_NONE)
+                p->flags[place_cell(p, c.machine, c.change[k].model)] |= COPY_URGENT;
+    }
+}
+
+/* Moves of former plans that go on for nothing any more. */
+static void cancel_useless(struct place *p)
+{
+    for (uint32_t i = 0; i < p->in->copy_count; i++) {
+        const struct emp_place_copy *c = &p->in->copies[i];
+        if (c->machine >= p->machines || c->model >= p->models || !p->machine[c->machine].may)
+            continue;
+        size_t cell = place_cell(p, c->machine, c->model);
+        if (!(p->flags[cell] & COPY_PLANNED) || !may_delete(p, c->machine, c->model) ||
+            p->tier[cell] == TIER_NONE)
+            continue;
+        struct place_change drop = {c->model, TIER_NONE};
+        double net = net_of(p, c->machine, &drop, 1);
+        if (net > EPSILON)
+            apply(p, c->machine, &drop, 1, net);
+    }
+}
+
+/* ---- ruin and recreate ---- */
+
+static void ruin(struct place *p, struct emp_random *r, uint32_t machine, bool all)
+{
+    struct place_machine *m = &p->machine[machine];
+    uint32_t held[PLACE_CHANGES_MAX], n = m->held_count;
+    if (n > PLACE_CHANGES_MAX)
+        n = PLACE_CHANGES_MAX;
+    memcpy(held, m->held, n * sizeof *held);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t cell = place_cell(p, machine, held[i]);
+        if ((p->flags[cell] & COPY_FIXED) || (!all && emp_random_below(r, 2)))
+            continue;
+        struct place_change c = {held[i], TIER_NONE};
+        if (!may_delete(p, machine, held[i]))
+            c.tier = TIER_DISK;
+        if (c.tier != p->tier[cell])
+            apply(p, machine, &c, 1, net_of(p, machine, &c, 1));
+    }
+}
+
+struct refill {
+    double *density; /* by set and tier; NOT_POSSIBLE: nothing to gain */
+    uint32_t machines[2], count;
+};
+
+/* Fills the machines with the best there is for them; lazily, like the greedy rounds. */
+static void recreate(struct place *p, struct refill *f)
+{
+    struct candidate c;
+    uint32_t per = p->set_count * 3;
+    for (uint32_t i = 0; i < per * f->count; i++) {
+        const struct place_set *s = &p->sets[i % per / 3];
+        bool worth_it = s->sure && potential(s) > p->s.gain_load_s;
+        f->density[i] = worth_it && p->scopes[s->scope].has[f->machines[i / per]] ? 1e300
+                                                                                  : NOT_POSSIBLE;
+    }
+    for (;;) {
+        uint32_t best = 0, second = 0;
+        for (uint32_t i = 1; i < per * f->count; i++)
+            if (f->density[i] > f->density[best]) {
+                second = best;
+                best = i;
+            } else if (second == best || f->density[i] > f->density[second]) {
+                second = i;
+            }
+        if (!(f->density[best] > 0))
+            return;
+        const struct place_set *s = &p->sets[best % per / 3];
+        bool can = propose(p, s, f->machines[best / per], (uint8_t)(TIER_DISK + best % 3),
+                           s->likely ? WITH_FETCH : 0, &c);
+        f->density[best] = can && c.net > EPSILON ? c.density : NOT_POSSIBLE;
+        if (f->density[best] > 0 && f->density[best] >= f->density[second])
+            apply(p, c.machine, c.change, c.count, c.net);
+    }
+}
+
+/* What was let go and has room again comes back: it costs nothing. */
+static void restore(struct place *p, uint32_t machine)
+{
+    struct place_machine *m = &p->machine[machine];
+    for (uint32_t i = 0; i < p->models; i++) {
+        size_t cell = place_cell(p, machine, i);
+        for (uint8_t t = p->present[cell]; t > p->tier[cell]; t--) {
+            bool fits = t == TIER_DISK || m->used[t] + p->bytes[i] <= m->budget[t];
+            if (p->tier[cell] == TIER_NONE)
+                fits &= m->used[TIER_DISK] + p->bytes[i] <= m->budget[TIER_DISK];
+            struct place_change c = {i, t};
+            double net = fits ? net_of(p, machine, &c, 1) : -1;
+            if (fits && (net >= 0 || !(p->flags[cell] & COPY_FETCHING)))
+                apply(p, machine, &c, 1, net);
+        }
+    }
+}
+
+static void improve(struct place *p)
+{
+    struct emp_random r;
+    uint32_t *able = emp_arena_array(p->arena, uint32_t, p->machines), n = 0, idle = 0;
+    uint64_t limit = p->evaluations + (uint64_t)(WALKS_MAX * p->s.effort);
+    struct refill f = {.density = emp_arena_array(p->arena, double, (size_t)p->set_count * 6)};
+    emp_random_init(&r, 1);
+    for (uint32_t i = 0; i < p->machines; i++)
+        if (p->machine[i].may)
+            able[n++] = i;
+    uint32_t tries = n ? (uint32_t)(TRIES * p->s.effort) : 0;
+    for (uint32_t i = 0; i < tries && idle < TRIES_IDLE && p->evaluations < limit; i++, idle++) {
+        uint32_t mark = p->undo_count;
+        double before = p->gained;
+        f.count = n > 1 && emp_random_below(&r, 2) ? 2 : 1;
+        f.machines[0] = able[emp_random_below(&r, n)];
+        f.machines[1] = able[emp_random_below(&r, n)];
+        f.count = f.machines[0] == f.machines[1] ? 1 : f.count;
+        for (uint32_t k = 0; k < f.count; k++)
+            ruin(p, &r, f.machines[k], emp_random_below(&r, 3) == 0);
+        recreate(p, &f);
+        for (uint32_t k = 0; k < f.count; k++)
+            restore(p, f.machines[k]);
+        if (p->gained > before + EPSILON)
+            idle = 0;
+        else
+            undo(p, mark, before);
+    }
+}
+
+void place_search(struct place *p)
+{
+    struct heap h = {.at = emp_arena_array(p->arena, uint32_t, p->set_count)};
+    cancel_useless(p);
+    bring_urgent(p);
+    for (int i = 0; i < ROUNDS_MAX && greedy_round(p, &h); i++) {}
+    if (p->s.effort > 0 && p->real_count > 0 && p->urgent == NULL)
+        improve(p);
+    for (uint32_t i = 0; i < p->machines; i++)
+        if (p->machine[i].touched)
+            restore(p, i);
+}
