@@ -6,21 +6,21 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-int emp_csv_open(struct emp_csv *r, const char *name, FILE *in, struct emp_error *err)
+int emp_trace_csv_open(struct emp_trace_csv *r, const char *name, FILE *in, struct emp_error *err)
 {
-    *r = (struct emp_csv){.name = name, .in = in, .next_line = 1, .err = err};
+    *r = (struct emp_trace_csv){.name = name, .in = in, .next_line = 1, .err = err};
     r->buf = malloc(EMP_CSV_LINE_MAX + 1);
     return r->buf ? 0 : emp_fail(err, EMP_E_INTERNAL, NULL, "no memory to read %s", name);
 }
 
-void emp_csv_release(struct emp_csv *r)
+void emp_trace_csv_release(struct emp_trace_csv *r)
 {
     free(r->buf);
     r->buf = NULL;
 }
 
 static int __attribute__((format(printf, 3, 4)))
-fail(struct emp_csv *r, int code, const char *fmt, ...)
+fail(struct emp_trace_csv *r, int code, const char *fmt, ...)
 {
     char text[EMP_ERROR_TEXT_MAX];
     va_list ap;
@@ -36,7 +36,7 @@ struct record {
     bool quoted, was_quoted, any; /* inside quotes; this field had some; a byte has come */
 };
 
-static int field_end(struct emp_csv *r, struct record *rec, char *start)
+static int field_end(struct emp_trace_csv *r, struct record *rec, char *start)
 {
     if (r->field_count == EMP_CSV_COLUMNS_MAX)
         return fail(r, EMP_E_LIMIT, "more than %d columns", EMP_CSV_COLUMNS_MAX);
@@ -47,7 +47,7 @@ static int field_end(struct emp_csv *r, struct record *rec, char *start)
 }
 
 /* One byte of a quoted field; a quote ends it unless another follows. */
-static void quoted_byte(struct emp_csv *r, struct record *rec, int c)
+static void quoted_byte(struct emp_trace_csv *r, struct record *rec, int c)
 {
     if (c == '"') {
         int next = getc_unlocked(r->in);
@@ -63,7 +63,7 @@ static void quoted_byte(struct emp_csv *r, struct record *rec, int c)
     r->buf[rec->len++] = (char)c;
 }
 
-static int open_quote(struct emp_csv *r, struct record *rec, const char *start)
+static int open_quote(struct emp_trace_csv *r, struct record *rec, const char *start)
 {
     if (r->buf + rec->len != start || rec->was_quoted)
         return fail(r, EMP_E_MALFORMED, "a quote inside a field; quote the whole field");
@@ -71,7 +71,7 @@ static int open_quote(struct emp_csv *r, struct record *rec, const char *start)
     return 0;
 }
 
-static int plain_byte(struct emp_csv *r, struct record *rec, int c, char **start)
+static int plain_byte(struct emp_trace_csv *r, struct record *rec, int c, char **start)
 {
     int e = 0;
     if (c == ',') {
@@ -90,7 +90,7 @@ static int plain_byte(struct emp_csv *r, struct record *rec, int c, char **start
 }
 
 /* The byte that ends a line, CR LF as one; else the byte. */
-static int next_byte(struct emp_csv *r, bool quoted)
+static int next_byte(struct emp_trace_csv *r, bool quoted)
 {
     int c = getc_unlocked(r->in);
     if (c != '\r' || quoted)
@@ -102,7 +102,7 @@ static int next_byte(struct emp_csv *r, bool quoted)
     return c;
 }
 
-int emp_csv_next(struct emp_csv *r)
+int emp_trace_csv_next(struct emp_trace_csv *r)
 {
     struct record rec = {0};
     char *start = r->buf;

@@ -12,7 +12,7 @@
 
 enum { EMP_CSV_LINE_MAX = 64 * 1024, EMP_CSV_COLUMNS_MAX = 64 };
 
-struct emp_csv {
+struct emp_trace_csv {
     const char *name; /* of the file, for messages; borrowed */
     FILE *in;         /* borrowed */
     struct emp_error *err;
@@ -22,12 +22,12 @@ struct emp_csv {
     char *buf;
 };
 
-int emp_csv_open(struct emp_csv *r, const char *name, FILE *in, struct emp_error *err);
-void emp_csv_release(struct emp_csv *r);
+int emp_trace_csv_open(struct emp_trace_csv *r, const char *name, FILE *in, struct emp_error *err);
+void emp_trace_csv_release(struct emp_trace_csv *r);
 
 /* The next record, into `fields` until the next call. 1; 0 at the end of the file; EMP_E_MALFORMED
  * (a quote inside a field, a NUL, an end inside quotes), EMP_E_LIMIT or EMP_E_IO with "FILE:LINE:
  * what". */
-int emp_csv_next(struct emp_csv *r);
+int emp_trace_csv_next(struct emp_trace_csv *r);
 
 #endif

@@ -63,7 +63,7 @@ static const struct named_column plain_columns[] = {
 struct reader {
     struct emp_trace *t;
     struct emp_error *err;
-    struct emp_csv csv;
+    struct emp_trace_csv csv;
     uint32_t header_count;
     const struct named_column *columns;
     int at[COLUMN_COUNT]; /* position in a row, -1: the file has no such column */
@@ -116,7 +116,7 @@ static int header_twice(struct reader *r)
 
 static int header_read(struct reader *r)
 {
-    int e = emp_csv_next(&r->csv);
+    int e = emp_trace_csv_next(&r->csv);
     if (e <= 0)
         return e < 0 ? e : fault(r, EMP_E_INVALID, NULL, "the file is empty; a header is needed");
     if (r->csv.fields[0].len >= 3 && memcmp(r->csv.fields[0].ptr, "\xef\xbb\xbf", 3) == 0) {
@@ -485,7 +485,7 @@ static int plain_row(struct reader *r)
 static int rows_read(struct reader *r)
 {
     int e;
-    while ((e = emp_csv_next(&r->csv)) > 0) {
+    while ((e = emp_trace_csv_next(&r->csv)) > 0) {
         if (r->csv.field_count == 1 && r->csv.fields[0].len == 0)
             continue; /* an empty line */
         if (r->csv.field_count != r->header_count)
@@ -504,12 +504,12 @@ static int read_from(struct emp_trace *t, const char *name, FILE *in, struct emp
     struct reader r = {.t = t, .err = err};
     const char *slash = strrchr(name, '/');
     t->name = emp_str_copy(&t->arena, emp_str_z(slash ? slash + 1 : name));
-    int e = emp_csv_open(&r.csv, name, in, err);
+    int e = emp_trace_csv_open(&r.csv, name, in, err);
     if (e == 0)
         e = header_read(&r);
     if (e == 0)
         e = rows_read(&r);
-    emp_csv_release(&r.csv);
+    emp_trace_csv_release(&r.csv);
     return e;
 }
 
