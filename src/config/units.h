@@ -1,9 +1,8 @@
 /* Numbers with units, as configuration and command lines write them, and back.
  *
- *   duration   500ms 10s 5m 24h 7d            whole milliseconds; a number without unit is refused
- * (but 0) bytes      20gb 1.5tb 512mb 64kb 4096     decimal (1000); kib mib gib tib binary (1024);
- * no unit: bytes rate       25mb/s 10mib/s                 bytes per second; the "/s" may be left
- * out
+ *   duration   500ms 10s 5m 24h 7d   whole milliseconds; a number without unit is refused, but 0
+ *   bytes      20gb 512mb 64kb 4096  decimal (1000); kib mib gib tib: binary; no unit: bytes
+ *   rate       25mb/s 10mib/s        bytes per second; the "/s" may be left out
  *
  * Upper and lower case are the same, one space before the unit is allowed, at most nine decimals,
  * never a sign. What is written by a _format function is read back as exactly the same number.

@@ -2,12 +2,12 @@
  * clock, no I/O, no threads. What the shell must keep:
  *
  *   - One thread. Time in events never goes back (mono); wall time may jump and is used for records
- * only.
+ *     only.
  *   - Persist, then act: of one step's actions (or of several steps' put together) all PERSIST are
- * durable, together and in order, before any other of them takes effect. Actions take effect in
- * order.
+ *     durable, together and in order, before any other of them takes effect. Actions take effect in
+ *     order.
  *   - Strings of an event live for the call; strings of actions live in the caller's arena
- * (actions->arena) or in the core as long as that.
+ *     (actions->arena) or in the core as long as that.
  *   - Call emp_core_step with TICK no later than emp_core_next_due.
  *
  * Invariants (ARCHITECTURE, "What must always hold") are asserted in core/check.c, which tests and

@@ -1,7 +1,10 @@
 /* UUID version 8: 48 bits of number, then two tags around the version and variant bits.
  *
- *   nnnnnnnn-nnnn-8aaa-vbbb-bbbbbbbbbbbb      n number, a 12 bits of tag(num, 1), v+b 62 bits of
- * tag(num, 0)
+ *   nnnnnnnn-nnnn-8aaa-vbbb-bbbbbbbbbbbb
+ *
+ *   n    number
+ *   a    12 bits of tag(num, 1)
+ *   v+b  62 bits of tag(num, 0)
  *
  * The 74 bits of tag are what a guesser must hit. The number is readable, on purpose: an id found
  * in a log says when its job came. Rejected: encrypting the number (a block cipher more, for hiding

@@ -4,27 +4,28 @@
  *
  * What a shell (the agent, or the simulator) must keep:
  *   - One thread. Monotonic time never goes back. Call emp_machine_step with TICK no later than
- * emp_machine_next_due.
+ *     emp_machine_next_due.
  *   - INVENTORY comes first, and once.
  *   - Actions are carried out in order. Each action names the event that answers it:
- *       FETCH → any FETCH_PROGRESS, one FETCH_DONE (FETCH_CANCEL only hastens it)     DELETE → one
- * DELETED RUN → at most one RUN_STARTED, any RUN_PROGRESS, at most one RUN_STORING, one RUN_DONE
- * (STOP only hastens it) Answers that nobody waits for are ignored. After EXIT nothing is answered
- * any more.
+ *       FETCH → any FETCH_PROGRESS, one FETCH_DONE (FETCH_CANCEL only hastens it)
+ *       DELETE → one DELETED
+ *       RUN → at most one RUN_STARTED, any RUN_PROGRESS, at most one RUN_STORING, one RUN_DONE
+ *             (STOP only hastens it)
+ *     Answers that nobody waits for are ignored. After EXIT nothing is answered any more.
  *   - What actions point to lives until the next step, unless stated otherwise. Strings of an event
- * live for the call.
+ *     live for the call.
  *
  * What it keeps (emp_machine_check tests it from inside):
  *   1. No more attempts hold a lease than there are slots, and no more runs are in their
- * connectors' hands. An ASSIGN beyond that is RETURNED.
+ *      connectors' hands. An ASSIGN beyond that is RETURNED.
  *   2. Bytes on the disk, counting a running fetch as whole, never exceed the budget, unless more
- * was found at start.
+ *      was found at start.
  *   3. A model of an attempt that fetches, is ready, runs or stops is never deleted. One fetch per
- * model, however many want it.
+ *      model, however many want it.
  *   4. Every ASSIGN that is not a repetition ends in exactly one COMPLETED, FAILED or RETURNED, or
- * in a CANCEL; that report is kept and repeated at every LINK_UP until it is acknowledged.
+ *      in a CANCEL; that report is kept and repeated at every LINK_UP until it is acknowledged.
  *   5. Nothing waits without an end: for room room_wait_ms, for a run its limit, a stop
- * stop_wait_ms, leaving ack_wait_ms.
+ *      stop_wait_ms, leaving ack_wait_ms.
  *
  * Who is to blame decides the report. The machine (no room, disk fault, connector missing) before
  * the work began: RETURNED with machine_fault, not counted against the job, it may go elsewhere. A

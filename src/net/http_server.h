@@ -1,9 +1,12 @@
 /* HTTP/1.1 server over libmicrohttpd: N threads accept, parse and answer. The life of a request:
  *
  *   head is in ─► begin()   may set the body's limit, choose a sink for a large upload, or answer
- * at once body is in ─► handle()  answers at once, or lets the request wait (keeps the pointer) and
- * has it answered later by any thread emp_http_respond…(), emp_http_stream_open(),
- * emp_http_upgrade(): exactly one of them, exactly once: each takes the request away
+ *                           at once
+ *   body is in ─► handle()  answers at once, or lets the request wait (keeps the pointer) and has
+ *                           it answered later by any thread
+ *
+ * Answered by emp_http_respond…(), emp_http_stream_open() or emp_http_upgrade(): exactly one of
+ * them, exactly once: each takes the request away.
  *
  * `begin` and `handle` run on one of the server's threads and must not block for long: other
  * connections share it. A request that waits costs no thread. When the client leaves or the server

@@ -5,8 +5,10 @@
  * The supervisor starts the program in a process group of its own, with the limits set, and
  *   - passes SIGTERM and SIGKILL on to the whole group;
  *   - when the program has ended, or we have died (however), kills what is left of the group and of
- * all descendants, also of those that left the group (it is their subreaper), and waits for them;
+ *     all descendants, also of those that left the group (it is their subreaper), and waits for
+ *     them;
  *   - then ends as the program ended (same exit status, or same signal).
+ *
  * So no process of a run outlives the run or us. Rejected: exec in place with PR_SET_PDEATHSIG,
  * which loses grandchildren; killing a group from here, which races with the reuse of its number.
  *

@@ -10,7 +10,7 @@
  * - payload {}, ctx {}: kept as they stand
  * - customer_id, user_tier (free, premium, enterprise)
  * - priority: absent 50, 0 is 0; max_retries: absent -1 (the configured default), 0 is 0;
- * retry_count
+ *   retry_count
  * - workflow_id, workflow_priority, workflow_datetime (ms since 1970), current_step, total_steps
  * - requirements {}, models[], custom_nodes[], compliance[], pool, specialty, region
  * - estimated_duration_s, timeout_s, idempotency_key, wait

@@ -4,9 +4,16 @@
  * and what is decoded live in an arena; decoding never reads outside its input and refuses what is
  * damaged.
  *
- * Bytes of a group: fields, then (when nested or in a list) a 0 byte. A field is varint(tag << 3 |
- * wire), then NUMBER   varint, zigzag        FIXED  8 bytes, little endian STR      str GROUP group
- *   STRS     varint count, strs    GROUPS varint count, groups
+ * Bytes of a group: fields, then (when nested or in a list) a 0 byte. A field is
+ * varint(tag << 3 | wire), then, by its wire:
+ *
+ *   NUMBER   varint, zigzag
+ *   FIXED    8 bytes, little endian
+ *   STR      str
+ *   GROUP    group
+ *   STRS     varint count, strs
+ *   GROUPS   varint count, groups
+ *
  * where str is varint(len << 1) and len bytes, or varint(offset << 1 | 1): the str whose bytes
  * follow the header at that offset of the whole.
  *

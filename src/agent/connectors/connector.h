@@ -4,12 +4,12 @@
  *
  * The life of a run:  start() ─► started ─► progress … ─► done
  *   - start() either fails at once (negative, nothing is called later) or takes the run; from then
- * on exactly one `done` comes, also after stop(). `started` comes at most once, before any
- * progress. No callback comes from inside start() or stop().
+ *     on exactly one `done` comes, also after stop(). `started` comes at most once, before any
+ *     progress. No callback comes from inside start() or stop().
  *   - What emp_run_task borrows (payload, models, directories) stays until `done` has returned.
  *   - After `done` the run no longer exists: the connector frees it when the callback returns.
  *   - stop() asks for an early end; `done` must follow within seconds (a child that ignores SIGTERM
- * is killed). hard: without courtesy.
+ *     is killed). hard: without courtesy.
  *
  * Whose fault a failure is decides where the job goes next: retryable says that another attempt may
  * succeed; machine_fault that this machine is to blame (program missing, server down, disk), not

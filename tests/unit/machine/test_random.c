@@ -2,11 +2,11 @@
  * list of leases, a list of files. Whatever happens, it must hold that
  *   - no more runs than slots, none without all its models whole on the disk, none twice;
  *   - bytes on the disk never exceed the budget, a running fetch counted as whole; no model is
- * fetched twice at once;
+ *     fetched twice at once;
  *   - nothing a run uses is deleted; nothing is loaded while anything runs, and nothing runs before
  *     the load has ended; no model is loaded that is not whole;
  *   - every assignment ends in exactly one kind of report, or was cancelled; and once the world
- * answers, nothing stays behind. EMP_TEST_SEED=N replays one seed, with its trace. */
+ *     answers, nothing stays behind. EMP_TEST_SEED=N replays one seed, with its trace. */
 #include "story.h"
 
 #include "base/random.h"

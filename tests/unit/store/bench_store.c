@@ -2,8 +2,9 @@
  * [directory]`.
  *
  *   life     jobs whose submission, assignment and completion come in three different batches, as
- * with real machines: one insert, two updates, one result one      the same within one batch, as
- * with very short jobs submit   submissions alone
+ *            with real machines: one insert, two updates, one result
+ *   one      the same within one batch, as with very short jobs
+ *   submit   submissions alone
  *
  * Every commit is durable (one sync). Then restoring and reading what has been written. */
 #include "fixture.h"
