@@ -28,6 +28,7 @@ configure() {
     options+=("$@")
     setup=$(printf '%s\n' "${options[*]}" && cd "$root" && find . -path "./build*" -prune -o -name meson.build -print | sort)
     if [ -f "$root/$dir/build.ninja" ] && [ "$(cat "$root/$dir/.setup" 2>/dev/null)" = "$setup" ]; then
+        ninja -C "$root/$dir" --quiet build.ninja >/dev/null 2>&1 || true # a changed meson.build; compile says what is wrong
         return 0
     fi
     rm -rf "${root:?}/$dir"
