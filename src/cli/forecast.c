@@ -10,8 +10,10 @@
 static const struct emp_option options[] = {
     {"test", 0, "FILE", "What came after TRAIN. Without it, TRAIN's end is judged.", false, NULL},
     {"format", 0, "FORMAT", "m4, series or genai (needed).", false, NULL},
-    {"horizon", 0, "H", "Steps ahead (m4: 48).", false, NULL},
-    {"season", 0, "S", "Steps in a period (m4: 24).", false, NULL},
+    {"horizon", 0, "H", "Steps ahead (m4: 48; genai: 1, 6 or 24 hours).", false, NULL},
+    {"season", 0, "S", "Steps in a period (m4: 24, genai: 168).", false, NULL},
+    {"from", 0, "DAY", "genai: the first day that is judged (the last four days).", false, NULL},
+    {"to", 0, "DAY", "genai: the last day that is judged.", false, NULL},
     {"json", 0, NULL, "As JSON.", false, NULL},
     {NULL, 0, NULL, NULL, false, NULL},
 };
@@ -23,6 +25,7 @@ static const struct {
 } formats[] = {
     {"m4", emp_forecast_eval_m4},
     {"series", emp_forecast_eval_series},
+    {"genai", emp_forecast_eval_genai},
 };
 
 enum { FILE_BYTES_MAX = 1 << 30 };
@@ -121,6 +124,8 @@ static int run(struct emp_cli *cli, struct emp_error *err)
     struct emp_forecast_options o = {
         .train = cli->options.args[1],
         .test = emp_options_value(&cli->options, "test"),
+        .from = emp_options_value(&cli->options, "from"),
+        .to = emp_options_value(&cli->options, "to"),
     };
     const char *format = emp_options_value(&cli->options, "format");
     struct emp_buf out;
@@ -135,7 +140,7 @@ static int run(struct emp_cli *cli, struct emp_error *err)
     while (i < sizeof formats / sizeof *formats && (!format || strcmp(formats[i].name, format)))
         i++;
     if (i == sizeof formats / sizeof *formats)
-        return emp_fail(err, EMP_E_INVALID, "format", "--format %s: it is one of m4, series",
+        return emp_fail(err, EMP_E_INVALID, "format", "--format %s: it is one of m4, series, genai",
                         format ? format : "is missing");
     if ((r = formats[i].eval(cli, &o, &report, err)) < 0)
         return r;
@@ -162,7 +167,13 @@ const struct emp_command emp_command_forecast = {
         "what\n"
         "happened, and how often the 80% interval holds it.\n"
         "m4, series: a line is an id and its values, oldest first; a heading is passed over. TEST\n"
-        "continues each line. Without TEST the last three horizons of each series are judged.\n",
+        "continues each line. Without TEST the last three horizons of each series are judged.\n"
+        "genai: a line is a job, with columns created, base_model and, where there are such, "
+        "loras, exec_s,\n"
+        "type, steps, images; lines without a time are passed over. Uses of each base model are "
+        "forecast\n"
+        "hour by hour by the code that plans online. Judged are TEST, or the days from --from to "
+        "--to.\n",
     .options = options,
     .args_min = 2,
     .args_max = 2,

@@ -34,6 +34,8 @@ int emp_forecast_eval_m4(struct emp_cli *cli, const struct emp_forecast_options 
                          struct emp_forecast_report *ret, struct emp_error *err);
 int emp_forecast_eval_series(struct emp_cli *cli, const struct emp_forecast_options *o,
                              struct emp_forecast_report *ret, struct emp_error *err);
+int emp_forecast_eval_genai(struct emp_cli *cli, const struct emp_forecast_options *o,
+                            struct emp_forecast_report *ret, struct emp_error *err);
 
 /* The whole file, as text that lives as long as the process. */
 int emp_forecast_read(struct emp_cli *cli, const char *path, struct emp_str *ret,

@@ -67,6 +67,9 @@ struct emp_forecast_one {
 /* `series` without a forecast (free number): all zero. */
 void emp_forecast_of(const struct emp_forecast *f, uint32_t series, enum emp_forecast_window w,
                      emp_wall_ms now, struct emp_forecast_one *ret);
+/* Probability of at most `uses` uses: the same distribution. */
+double emp_forecast_below(const struct emp_forecast *f, uint32_t series, enum emp_forecast_window w,
+                          emp_wall_ms now, double uses);
 enum emp_forecast_pattern emp_forecast_pattern_of(const struct emp_forecast *f, uint32_t series,
                                                   emp_wall_ms now);
 

@@ -301,6 +301,8 @@ static void make_room(struct emp_usage_buckets *b, uint32_t kept, uint32_t newes
     uint32_t gone = lower_bound(b, newest >= kept ? newest - kept + 1 : 0);
     if (gone == 0 && b->count >= kept)
         gone = 1;
+    if (gone == 0)
+        return;
     memmove(b->at, b->at + gone, (b->count - gone) * sizeof *b->at);
     b->count -= gone;
 }
