@@ -344,6 +344,7 @@ static void build_sets(struct place *p)
     }
     for (uint32_t i = 0; i < p->set_count; i++) {
         struct place_set *s = &p->sets[i];
+        s->dirty = true;
         s->sure = s->confidence >= p->s.confidence_min;
         s->likely = s->sure && 1 - s->miss >= p->s.chance_min;
     }
@@ -357,10 +358,11 @@ static void index_sets(struct place *p)
             p->sets_from[p->sets[i].models[k] + 2]++;
     for (uint32_t i = 0; i < p->models; i++)
         p->sets_from[i + 2] += p->sets_from[i + 1];
-    p->sets_by_model = emp_arena_array(p->arena, uint32_t, p->sets_from[p->models + 1]);
+    p->sets_by_model = emp_arena_array(p->arena, struct place_member, p->sets_from[p->models + 1]);
     for (uint32_t i = 0; i < p->set_count; i++)
         for (uint32_t k = 0; k < p->sets[i].model_count; k++)
-            p->sets_by_model[p->sets_from[p->sets[i].models[k] + 1]++] = i;
+            p->sets_by_model[p->sets_from[p->sets[i].models[k] + 1]++] =
+                (struct place_member){i, p->sets[i].scope};
 }
 
 /* What waiting jobs of the highest tier want and no serving machine has. */
@@ -402,6 +404,8 @@ void place_build(struct place *p, struct emp_arena *arena, const struct emp_plac
     index_sets(p);
     find_urgent(p);
     p->stamp = emp_arena_array(arena, uint32_t, p->set_count);
+    p->touch = emp_arena_array(arena, struct place_touch, p->set_count);
+    p->gathered = emp_arena_array(arena, struct place_holder, p->machines);
     place_value_init(p);
 }
 

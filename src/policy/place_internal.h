@@ -20,13 +20,20 @@ struct place_holder {
     double free, later; /* what a wait of `cost`, and of that and a run, counts */
     double p_free;      /* it is there and free */
     double p_busy;      /* it is there, given that it is not free */
+    /* of the walk, when it came to this holder: */
+    double none, sum; /* chance that none was taken before; wait gathered until then */
+    uint32_t busy_at; /* holders whose being busy was looked at */
     uint32_t machine;
 };
-/* Machines that have something of a set and are better than bringing all, cheapest first. */
+/* Machines that have something of a set and are better than bringing all, cheapest first; of many,
+ * as far as a job may come to them, and some more. */
 struct place_list {
     struct place_holder *at;
     uint32_t count, cap;
-    double expected; /* wait of a job, as it counts */
+    uint32_t reached; /* holders that the walk came to: the others change nothing */
+    double beyond;    /* a holder that costs more changes nothing */
+    double complete;  /* all that cost no more are in the list; INFINITY: all are */
+    double expected;  /* wait of a job, as it counts */
 };
 
 enum place_window { WINDOW_NEAR, WINDOW_FAR, WINDOWS };
@@ -45,9 +52,9 @@ struct place_scope {
 /* A set in a scope. Guides stand for a base, or a base and one add-on, of which many sets with
  * little demand each are made: they weigh nothing, but tell the search what is worth bringing. */
 struct place_set {
-    uint32_t models[EMP_PLACE_SET_MODELS];
     uint32_t model_count;
     uint32_t scope, demand; /* demand: EMP_PLACE_NONE for guides */
+    uint32_t models[EMP_PLACE_SET_MODELS];
     double weight[WINDOWS]; /* uses × what their waiting counts */
     double guide[WINDOWS];  /* likewise, with all sets that contain it */
     double miss;            /* 1 - chance of any use, with all sets that contain it */
@@ -57,7 +64,14 @@ struct place_set {
     double none;   /* what that counts */
     struct place_list list[WINDOWS];
     bool sure, likely; /* enough to move anything for it; to fetch for it */
-    double key;        /* of the search: gain per share of a machine's room, a bound */
+    double key; /* of the search: gain per share of a machine's room, when it was measured last */
+    uint32_t machine, tier; /* where that was; tier 0: not measured yet */
+    uint32_t offset;        /* of the next sample of machines */
+    bool dirty;             /* its lists have changed since nothing was found for it */
+};
+
+struct place_member {
+    uint32_t set, scope;
 };
 
 struct place_machine {
@@ -68,14 +82,16 @@ struct place_machine {
     uint32_t held_count, held_cap;
     uint32_t fetches;
     int64_t fetch_bytes, fetch_bytes_max;
-    struct place_loss *losses; /* of `held`, when they were measured last */
-    uint32_t loss_count, loss_cap;
-    double drop_density[TIER_COUNT]; /* least loss per byte of what may leave a tier */
+    struct place_loss *losses;               /* of `held`, when they were measured last */
+    uint32_t loss_count, loss_cap, loss_age; /* age: changes since all were measured */
+    double drop_density[TIER_COUNT];         /* least loss per byte of what may leave a tier */
     bool losses_stale, may, touched;
 };
 
 /* What letting go of a copy costs: value less refunded price. By tier it leaves: DISK: deleted;
- * RAM, GPU: goes to disk. */
+ * RAM, GPU: goes to disk. They tell victims apart, no more, so they may be old; what a change
+ * really costs is measured when it is chosen. */
+enum { LOSS_NOT_POSSIBLE = -1, LOSS_UNKNOWN = -2 };
 struct place_loss {
     uint32_t model;
     double of[TIER_COUNT];
@@ -94,6 +110,12 @@ struct place_change {
     uint8_t tier;
 };
 enum { PLACE_CHANGES_MAX = 512 };
+
+/* A set that a change touches, and at what cost the machine stood in its lists. */
+struct place_touch {
+    uint32_t set;
+    double cost[WINDOWS];
+};
 
 struct place_undo {
     uint32_t machine, model;
@@ -116,11 +138,14 @@ struct place {
     struct place_set *sets; /* real ones first */
     uint32_t set_count, set_cap, real_count;
     struct emp_map set_of;
-    uint32_t *sets_from, *sets_by_model; /* CSR: sets that contain a model, ascending */
-    bool *wanted;                        /* by model */
+    uint32_t *sets_from;                /* by model: first of its sets */
+    struct place_member *sets_by_model; /* ascending by set: guides behind */
+    bool *wanted;                       /* by model */
     uint32_t *whole; /* by model: whole copies on serving machines that the plan keeps */
     int64_t fetch_bytes;
-    uint32_t *stamp, stamp_now; /* by set */
+    uint32_t *stamp, stamp_now;    /* by set */
+    struct place_touch *touch;     /* scratch of a gain: the sets it touches */
+    struct place_holder *gathered; /* scratch of a list, by machines */
     struct place_undo *undo;
     uint32_t undo_count, undo_cap;
     bool *urgent;         /* by model; NULL: none is */
@@ -150,15 +175,21 @@ double place_value_gain(struct place *p, uint32_t machine, const struct place_ch
                         uint32_t n);
 void place_value_apply(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n);
 double place_count_wait(const struct emp_place_settings *s, double seconds);
-/* Seconds until a job of the set starts on a free machine. */
-double place_cost(const struct place *p, const struct place_set *s, uint32_t machine,
-                  enum place_window w);
+/* Seconds until a job of the set starts on the machine when that is free, as its list has it:
+ * INFINITY where bringing all elsewhere is as good. */
+void place_cost(const struct place *p, const struct place_set *s, uint32_t machine,
+                double ret[WINDOWS]);
 /* Price of a copy's way from where it stands to a tier; with margin: as the search counts it. */
 double place_price(const struct place *p, uint32_t machine, uint32_t model, uint8_t tier,
                    bool margin);
 double place_load_s(const struct place *p, uint32_t machine, uint32_t model, uint8_t from,
                     uint8_t to);
 int64_t place_left(const struct place *p, uint32_t machine, uint32_t model); /* bytes to fetch */
+
+/* For each window and each holder that a job may come to: what the set loses when it has to do
+ * without that holder's copy of one model. */
+typedef void (*place_loss_fn)(void *ctx, uint32_t machine, uint32_t model, double loss);
+void place_value_losses(struct place *p, const struct place_set *s, place_loss_fn fn, void *ctx);
 
 /* place_search.c */
 void place_search(struct place *p);

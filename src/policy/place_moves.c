@@ -36,9 +36,9 @@ static enum emp_residency present_of(const struct place *p, size_t cell)
 static void count_uses(const struct place *p, struct emp_place_want *w)
 {
     for (uint32_t j = p->sets_from[w->model]; j < p->sets_from[w->model + 1]; j++) {
-        if (p->sets_by_model[j] >= p->real_count)
+        if (p->sets_by_model[j].set >= p->real_count)
             return;
-        const struct place_set *s = &p->sets[p->sets_by_model[j]];
+        const struct place_set *s = &p->sets[p->sets_by_model[j].set];
         const struct emp_place_demand *d = &p->in->demands[s->demand];
         if (!p->scopes[s->scope].has[w->machine])
             continue;
@@ -63,8 +63,6 @@ static struct emp_place_want want_of(struct place *p, uint32_t machine, uint32_t
     if (p->in->machines[machine].serves) {
         w.move_s = place_price(p, machine, model, p->tier[cell], false);
         count_uses(p, &w);
-        if (p->tier[cell] != TIER_NONE)
-            w.worth = value_of_copy(p, machine, model, TIER_NONE) / p->s.far_h;
     }
     return w;
 }
@@ -115,6 +113,27 @@ static void write_wants(struct place *p, struct emp_place_plan *ret, uint32_t *f
     }
 }
 
+struct worths {
+    struct emp_place_want *wants;
+    const uint32_t *from;
+    double hours;
+};
+
+static void add_worth(void *ctx, uint32_t machine, uint32_t model, double loss)
+{
+    const struct worths *w = ctx;
+    uint32_t low = w->from[machine], high = w->from[machine + 1];
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (w->wants[mid].model < model)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (loss > 0)
+        w->wants[low].worth += loss / w->hours; // it has a want: it holds the model
+}
+
 /* Their numbers among the replicas of a pool and region, by machine. */
 static void number_replicas(struct place *p, struct emp_place_plan *ret)
 {
@@ -155,9 +174,9 @@ static void name_demand(const struct place *p, struct emp_place_move *m)
     double most = 0;
     m->demand = EMP_PLACE_NONE;
     for (uint32_t j = p->sets_from[m->model]; j < p->sets_from[m->model + 1]; j++) {
-        if (p->sets_by_model[j] >= p->real_count)
+        if (p->sets_by_model[j].set >= p->real_count)
             return;
-        const struct place_set *s = &p->sets[p->sets_by_model[j]];
+        const struct place_set *s = &p->sets[p->sets_by_model[j].set];
         double weight = s->weight[WINDOW_NEAR] + s->weight[WINDOW_FAR];
         if (!p->scopes[s->scope].has[m->machine] || weight <= most)
             continue;
@@ -323,6 +342,9 @@ void place_write(struct place *p, struct emp_place_plan *ret)
     uint32_t *from = emp_arena_array(p->arena, uint32_t, (size_t)p->machines + 1);
     ret->value = place_value_total(p);
     write_wants(p, ret, from);
+    struct worths worths = {ret->wants, from, p->s.far_h};
+    for (uint32_t i = 0; i < p->real_count; i++)
+        place_value_losses(p, &p->sets[i], add_worth, &worths);
     number_replicas(p, ret);
     write_moves(p, ret, from);
     ret->evaluations = p->evaluations > UINT32_MAX ? UINT32_MAX : (uint32_t)p->evaluations;

@@ -26,9 +26,14 @@
 #define SHARE_LEAST  1e-6 /* of a machine's room: keeps densities finite */
 #define MEASURED     3    /* machines of a set that are measured exactly */
 #define ROUNDS_MAX   4
+#define SCAN_ALL     64 /* machines of a scope; of larger ones: */
+#define SCAN_HOLDERS 16
+#define SCAN_OTHERS  32
 #define TRIES        400      /* of improvement, at effort 1 */
 #define TRIES_IDLE   150      /* without success: enough */
 #define WALKS_MAX    400000   /* of improvement, at effort 1 */
+#define GUESS_SETS   100      /* from so many sets on, refilling trusts guesses … */
+#define GENEROUS     2.0      /* … with this margin */
 #define NOT_POSSIBLE (-1e301) /* worse than any density */
 
 struct candidate {
@@ -94,29 +99,58 @@ static double loss_of(struct place *p, uint32_t machine, uint32_t model, uint8_t
     return net < 0 ? -net : 0;
 }
 
-static void measure_losses(struct place *p, uint32_t machine)
+/* One entry for each copy held, in their order. */
+static void sync_losses(struct place *p, struct place_machine *m)
+{
+    if (m->loss_age > m->held_count / 2) {
+        m->loss_count = 0;
+        m->loss_age = 0;
+    }
+    uint32_t old_count = m->loss_count, old_cap = m->loss_cap;
+    struct place_loss *old = m->losses;
+    m->loss_cap = m->held_count + 8;
+    m->loss_count = m->held_count;
+    m->losses = emp_arena_array(p->arena, struct place_loss, m->loss_cap);
+    for (uint32_t i = 0, j = 0; i < m->held_count; i++) {
+        m->losses[i] =
+            (struct place_loss){m->held[i], {0, LOSS_UNKNOWN, LOSS_UNKNOWN, LOSS_UNKNOWN}};
+        for (uint32_t k = 0; k < old_count; k++, j++) { // mostly the next one
+            if (j >= old_count)
+                j = 0;
+            if (old[j].model == m->held[i]) {
+                m->losses[i] = old[j];
+                break;
+            }
+        }
+    }
+    emp_arena_give_back(p->arena, old, old_cap * sizeof *old);
+    m->losses_stale = false;
+}
+
+static double measure_loss(struct place *p, uint32_t machine, uint32_t model, uint8_t tier)
+{
+    size_t cell = place_cell(p, machine, model);
+    if (tier == TIER_DISK)
+        return may_delete(p, machine, model) ? loss_of(p, machine, model, TIER_NONE)
+                                             : LOSS_NOT_POSSIBLE;
+    if (p->tier[cell] != tier || (p->flags[cell] & COPY_FIXED))
+        return LOSS_NOT_POSSIBLE;
+    return loss_of(p, machine, model, TIER_DISK);
+}
+
+static void measure_losses(struct place *p, uint32_t machine, uint8_t tier)
 {
     struct place_machine *m = &p->machine[machine];
-    if (!m->losses_stale)
-        return;
-    m->losses_stale = false;
-    m->loss_count = 0;
-    for (int t = TIER_DISK; t < TIER_COUNT; t++)
-        m->drop_density[t] = 1e12;
-    for (uint32_t i = 0; i < m->held_count; i++) {
-        uint32_t model = m->held[i];
-        uint8_t tier = p->tier[place_cell(p, machine, model)];
-        struct place_loss l = {.model = model, .of = {0, -1, -1, -1}};
-        double bytes = (double)p->bytes[model] + 1;
-        if (may_delete(p, machine, model))
-            l.of[TIER_DISK] = loss_of(p, machine, model, TIER_NONE);
-        if (tier > TIER_DISK && !(p->flags[place_cell(p, machine, model)] & COPY_FIXED))
-            l.of[tier] = loss_of(p, machine, model, TIER_DISK);
-        for (int t = TIER_DISK; t < TIER_COUNT; t++)
-            if (l.of[t] >= 0 && l.of[t] / bytes < m->drop_density[t])
-                m->drop_density[t] = l.of[t] / bytes;
-        emp_arena_reserve(p->arena, m->losses, m->loss_count, m->loss_cap);
-        m->losses[m->loss_count++] = l;
+    if (m->losses_stale)
+        sync_losses(p, m);
+    m->drop_density[tier] = 1e12;
+    for (uint32_t i = 0; i < m->loss_count; i++) {
+        struct place_loss *l = &m->losses[i];
+        if (l->of[tier] == LOSS_UNKNOWN)
+            l->of[tier] = measure_loss(p, machine, l->model, tier);
+        double density = l->of[tier] / ((double)p->bytes[l->model] + 1);
+        if (l->of[tier] >= 0 && density < m->drop_density[tier])
+            m->drop_density[tier] = density;
     }
 }
 
@@ -160,7 +194,7 @@ static bool make_room(struct place *p, struct candidate *c, const uint32_t *keep
     struct victim victims[PLACE_CHANGES_MAX];
     uint32_t n = 0, chosen = 0;
     struct place_machine *m = &p->machine[c->machine];
-    measure_losses(p, c->machine);
+    measure_losses(p, c->machine, tier);
     for (uint32_t i = 0; i < m->loss_count && n < PLACE_CHANGES_MAX; i++) {
         const struct place_loss *l = &m->losses[i];
         int64_t bytes = p->bytes[l->model];
@@ -330,11 +364,12 @@ static double guess_density(const struct place *p, const struct place_set *s, ui
         if (add[t] > m->budget[t])
             return NOT_POSSIBLE;
         int64_t need = m->used[t] + add[t] - m->budget[t];
-        if (add[t] > 0 && need > 0 && !m->losses_stale)
+        if (add[t] > 0 && need > 0)
             net -= (double)need * m->drop_density[t];
     }
     for (int w = 0; w < WINDOWS; w++) {
-        double now = s->list[w].expected < old[w] ? s->list[w].expected : old[w];
+        double now = place_count_wait(&p->s, old[w]);
+        now = s->list[w].expected < now ? s->list[w].expected : now;
         double gain = now - place_count_wait(&p->s, cost[w]);
         if (gain > 0)
             net += s->guide[w] * gain * m->stays[w] * (1 - m->busy) / (1 + s->concurrency);
@@ -352,37 +387,68 @@ static void keep_best(struct guess best[MEASURED], struct guess g)
         }
 }
 
-static bool best_candidate(struct place *p, const struct place_set *s, int how,
-                           struct candidate *ret)
+static void copy_candidate(struct candidate *to, const struct candidate *from)
+{
+    to->machine = from->machine;
+    to->count = from->count;
+    to->net = from->net;
+    to->density = from->density;
+    memcpy(to->change, from->change, from->count * sizeof *from->change);
+}
+
+static void guess_machine(const struct place *p, const struct place_set *s, uint32_t machine,
+                          int how, struct guess best[MEASURED])
+{
+    if (!p->machine[machine].may)
+        return;
+    for (int i = 0; i < MEASURED; i++)
+        if (best[i].tier != TIER_NONE && best[i].machine == machine)
+            return; // sampled twice
+    double old[WINDOWS];
+    place_cost(p, s, machine, old);
+    for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++) {
+        double density = guess_density(p, s, machine, t, how, old);
+        if (density > best[MEASURED - 1].density)
+            keep_best(best, (struct guess){density, machine, t});
+    }
+}
+
+/* In a large scope: the best holders, and a sample of the others that moves on from time to time
+ * (machines without anything of a set differ little: Mirzasoleiman 2015). */
+static void guess_machines(struct place *p, struct place_set *s, int how,
+                           struct guess best[MEASURED])
 {
     const struct place_scope *scope = &p->scopes[s->scope];
+    uint32_t n = scope->machine_count;
+    if (n <= SCAN_ALL) {
+        for (uint32_t i = 0; i < n; i++)
+            guess_machine(p, s, scope->machines[i], how, best);
+        return;
+    }
+    const struct place_list *l = &s->list[WINDOW_NEAR];
+    for (uint32_t i = 0; i < l->count && i < SCAN_HOLDERS; i++)
+        guess_machine(p, s, l->at[i].machine, how, best);
+    for (uint32_t i = 0; i < SCAN_OTHERS; i++) {
+        guess_machine(p, s, scope->machines[s->offset % n], how, best);
+        s->offset++;
+    }
+}
+
+static bool best_candidate(struct place *p, struct place_set *s, int how, struct candidate *ret)
+{
     struct guess best[MEASURED] = {0};
     struct candidate c;
     bool found = false;
     for (int i = 0; i < MEASURED; i++)
         best[i].density = how & URGENT ? NOT_POSSIBLE : 0;
-    for (uint32_t i = 0; i < scope->machine_count; i++) {
-        uint32_t machine = scope->machines[i];
-        if (!p->machine[machine].may)
-            continue;
-        double old[WINDOWS];
-        for (int w = 0; w < WINDOWS; w++)
-            old[w] = place_count_wait(&p->s, place_cost(p, s, machine, w));
-        for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++) {
-            double density = guess_density(p, s, machine, t, how, old);
-            if (density > best[MEASURED - 1].density)
-                keep_best(best, (struct guess){density, machine, t});
-        }
-    }
+    guess_machines(p, s, how, best);
     for (int i = 0; i < MEASURED; i++) {
         if (best[i].tier == TIER_NONE || !propose(p, s, best[i].machine, best[i].tier, how, &c))
             continue;
         if (found ? c.density > ret->density : (c.net > EPSILON || (how & URGENT))) {
-            ret->machine = c.machine;
-            ret->count = c.count;
-            ret->net = c.net;
-            ret->density = c.density;
-            memcpy(ret->change, c.change, c.count * sizeof *c.change);
+            copy_candidate(ret, &c);
+            s->machine = best[i].machine;
+            s->tier = best[i].tier;
             found = true;
         }
     }
@@ -427,12 +493,26 @@ static uint32_t heap_pop(const struct place *p, struct heap *h)
     return top;
 }
 
-/* All that could be saved for a set: less than the smallest gain means that it need not be tried.
+/* All that one more copy could save for a set: less than the smallest gain means that it need not
+ * be tried.
  */
 static double potential(const struct place_set *s)
 {
-    return s->guide[WINDOW_NEAR] * s->list[WINDOW_NEAR].expected +
-           s->guide[WINDOW_FAR] * s->list[WINDOW_FAR].expected;
+    return (s->guide[WINDOW_NEAR] * s->list[WINDOW_NEAR].expected +
+            s->guide[WINDOW_FAR] * s->list[WINDOW_FAR].expected) /
+           (1 + s->concurrency);
+}
+
+/* Is what was measured last for the set still the best of all? Then it is in *ret. */
+static bool still_best(struct place *p, const struct heap *h, uint32_t set, int how,
+                       struct candidate *ret)
+{
+    struct place_set *s = &p->sets[set];
+    if (s->tier == TIER_NONE || !propose(p, s, s->machine, (uint8_t)s->tier, how, ret) ||
+        !(ret->net > EPSILON))
+        return false;
+    s->key = ret->density;
+    return h->count == 0 || !key_before(p, h->at[0], set);
 }
 
 static bool greedy_round(struct place *p, struct heap *h)
@@ -443,18 +523,23 @@ static bool greedy_round(struct place *p, struct heap *h)
     for (uint32_t i = 0; i < p->set_count; i++) {
         struct place_set *s = &p->sets[i];
         s->key = 1e300;
-        if (s->sure && potential(s) > p->s.gain_load_s)
+        s->tier = TIER_NONE;
+        if (s->dirty && s->sure && potential(s) > p->s.gain_load_s)
             heap_push(p, h, i);
     }
     while (h->count > 0) {
         uint32_t i = heap_pop(p, h);
         struct place_set *s = &p->sets[i];
-        if (!best_candidate(p, s, s->likely ? WITH_FETCH : 0, &c))
-            continue;
-        s->key = c.density;
-        if (h->count == 0 || !key_before(p, h->at[0], i)) {
+        int how = s->likely ? WITH_FETCH : 0;
+        if (still_best(p, h, i, how, &c)) {
             apply(p, c.machine, c.change, c.count, c.net);
             changed = true;
+            s->tier = TIER_NONE; // its next place is another
+        } else if (best_candidate(p, s, how, &c)) {
+            s->key = c.density;
+        } else {
+            s->dirty = false;
+            continue;
         }
         heap_push(p, h, i);
     }
@@ -467,7 +552,7 @@ static void bring_urgent(struct place *p)
     if (p->urgent == NULL)
         return;
     for (uint32_t i = 0; i < p->real_count; i++) {
-        const struct place_set *s = &p->sets[i];
+        struct place_set *s = &p->sets[i];
         const struct emp_place_demand *d = &p->in->demands[s->demand];
         bool lacks = false;
         for (uint32_t k = 0; k < s->model_count; k++)
@@ -521,39 +606,65 @@ static void ruin(struct place *p, struct emp_random *r, uint32_t machine, bool a
     }
 }
 
-struct refill {
-    double *density; /* by set and tier; NOT_POSSIBLE: nothing to gain */
-    uint32_t machines[2], count;
+/* A set that might be brought to a tier of one of the machines that are filled anew. */
+struct chance {
+    double density; /* as measured last; at first what it looks like, generously */
+    uint32_t machine, set;
+    uint8_t tier;
 };
+struct refill {
+    struct chance *at; /* room for 6 a set */
+    uint32_t count, machines[2], machine_count;
+};
+
+static void list_chances(struct place *p, struct refill *f)
+{
+    f->count = 0;
+    for (uint32_t k = 0; k < f->machine_count; k++)
+        for (uint32_t i = 0; i < p->set_count; i++) {
+            const struct place_set *s = &p->sets[i];
+            uint32_t machine = f->machines[k];
+            if (!s->sure || !(potential(s) > p->s.gain_load_s) || !p->scopes[s->scope].has[machine])
+                continue;
+            double old[WINDOWS];
+            place_cost(p, s, machine, old);
+            for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++) {
+                double density = 1e300;
+                if (p->set_count > GUESS_SETS)
+                    density = GENEROUS *
+                              guess_density(p, s, machine, t, s->likely ? WITH_FETCH : 0, old);
+                if (density > 0)
+                    f->at[f->count++] = (struct chance){density, machine, i, t};
+            }
+            p->evaluations++;
+        }
+}
 
 /* Fills the machines with the best there is for them; lazily, like the greedy rounds. */
 static void recreate(struct place *p, struct refill *f)
 {
     struct candidate c;
-    uint32_t per = p->set_count * 3;
-    for (uint32_t i = 0; i < per * f->count; i++) {
-        const struct place_set *s = &p->sets[i % per / 3];
-        bool worth_it = s->sure && potential(s) > p->s.gain_load_s;
-        f->density[i] = worth_it && p->scopes[s->scope].has[f->machines[i / per]] ? 1e300
-                                                                                  : NOT_POSSIBLE;
-    }
-    for (;;) {
-        uint32_t best = 0, second = 0;
-        for (uint32_t i = 1; i < per * f->count; i++)
-            if (f->density[i] > f->density[best]) {
-                second = best;
+    list_chances(p, f);
+    while (f->count > 0) {
+        uint32_t best = 0;
+        double second = 0;
+        for (uint32_t i = 1; i < f->count; i++)
+            if (f->at[i].density > f->at[best].density) {
+                second = f->at[best].density;
                 best = i;
-            } else if (second == best || f->density[i] > f->density[second]) {
-                second = i;
+            } else if (f->at[i].density > second) {
+                second = f->at[i].density;
             }
-        if (!(f->density[best] > 0))
-            return;
-        const struct place_set *s = &p->sets[best % per / 3];
-        bool can = propose(p, s, f->machines[best / per], (uint8_t)(TIER_DISK + best % 3),
-                           s->likely ? WITH_FETCH : 0, &c);
-        f->density[best] = can && c.net > EPSILON ? c.density : NOT_POSSIBLE;
-        if (f->density[best] > 0 && f->density[best] >= f->density[second])
+        struct chance *at = &f->at[best];
+        const struct place_set *s = &p->sets[at->set];
+        bool can = propose(p, s, at->machine, at->tier, s->likely ? WITH_FETCH : 0, &c) &&
+                   c.net > EPSILON;
+        at->density = c.density;
+        if (can && c.density < second)
+            continue;
+        if (can)
             apply(p, c.machine, c.change, c.count, c.net);
+        f->at[best] = f->at[--f->count]; // once it is there, nothing is left to bring
     }
 }
 
@@ -580,7 +691,7 @@ static void improve(struct place *p)
     struct emp_random r;
     uint32_t *able = emp_arena_array(p->arena, uint32_t, p->machines), n = 0, idle = 0;
     uint64_t limit = p->evaluations + (uint64_t)(WALKS_MAX * p->s.effort);
-    struct refill f = {.density = emp_arena_array(p->arena, double, (size_t)p->set_count * 6)};
+    struct refill f = {.at = emp_arena_array(p->arena, struct chance, (size_t)p->set_count * 6)};
     emp_random_init(&r, 1);
     for (uint32_t i = 0; i < p->machines; i++)
         if (p->machine[i].may)
@@ -589,14 +700,14 @@ static void improve(struct place *p)
     for (uint32_t i = 0; i < tries && idle < TRIES_IDLE && p->evaluations < limit; i++, idle++) {
         uint32_t mark = p->undo_count;
         double before = p->gained;
-        f.count = n > 1 && emp_random_below(&r, 2) ? 2 : 1;
+        f.machine_count = n > 1 && emp_random_below(&r, 2) ? 2 : 1;
         f.machines[0] = able[emp_random_below(&r, n)];
         f.machines[1] = able[emp_random_below(&r, n)];
-        f.count = f.machines[0] == f.machines[1] ? 1 : f.count;
-        for (uint32_t k = 0; k < f.count; k++)
+        f.machine_count = f.machines[0] == f.machines[1] ? 1 : f.machine_count;
+        for (uint32_t k = 0; k < f.machine_count; k++)
             ruin(p, &r, f.machines[k], emp_random_below(&r, 3) == 0);
         recreate(p, &f);
-        for (uint32_t k = 0; k < f.count; k++)
+        for (uint32_t k = 0; k < f.machine_count; k++)
             restore(p, f.machines[k]);
         if (p->gained > before + EPSILON)
             idle = 0;

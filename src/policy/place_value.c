@@ -17,10 +17,12 @@
 #include "policy/place_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WAIT_S_MAX  1800.0 /* longer waits count as this */
-#define CHANCE_NONE 1e-9   /* of none before being free: the rest is not looked at */
+#define KEPT_BEYOND 4      /* holders kept in a list beyond those that a job may come to */
+#define CHANCE_NONE 1e-7   /* of none before being free: the rest is not looked at */
 
 double place_count_wait(const struct emp_place_settings *s, double seconds)
 {
@@ -38,41 +40,32 @@ static double fetch_s(const struct place *p, uint32_t model, double link_s)
     return (double)p->bytes[model] * link_s;
 }
 
-double place_cost(const struct place *p, const struct place_set *s, uint32_t machine,
-                  enum place_window w)
+void place_cost(const struct place *p, const struct place_set *s, uint32_t machine,
+                double ret[WINDOWS])
 {
     const struct place_machine *m = &p->machine[machine];
     const uint8_t *tier = p->tier + machine;
-    double cost = 0;
+    double near = 0, far = 0;
+    bool holds = false;
     for (uint32_t i = 0; i < s->model_count; i++) {
         uint32_t model = s->models[i];
         uint8_t t = tier[(size_t)model * p->machines];
-        if (t == TIER_NONE)
-            cost += fetch_s(p, model, m->link_s);
-        if (!p->in->models[model].loads || (t == TIER_GPU && w == WINDOW_NEAR))
-            continue;
-        cost += (double)p->bytes[model] *
-                (t == TIER_RAM && w == WINDOW_NEAR ? m->ram_s : m->disk_s);
+        double fetch = t == TIER_NONE ? fetch_s(p, model, m->link_s) : 0;
+        double load = p->in->models[model].loads ? (double)p->bytes[model] : 0;
+        holds |= t != TIER_NONE;
+        far += fetch + load * m->disk_s;
+        near += fetch + load * (t == TIER_GPU ? 0 : t == TIER_RAM ? m->ram_s : m->disk_s);
     }
-    return cost;
+    ret[WINDOW_NEAR] = holds && near < s->none_s ? near : INFINITY;
+    ret[WINDOW_FAR] = holds && far < s->none_s ? far : INFINITY;
 }
 
-/* The machine's entry in the set's list; false: it belongs not there. */
-static bool holder_of(const struct place *p, const struct place_set *s, uint32_t machine,
-                      enum place_window w, struct place_holder *ret)
+static struct place_holder holder_of(const struct place *p, const struct place_set *s,
+                                     uint32_t machine, enum place_window w, double cost)
 {
-    const uint8_t *tier = p->tier + machine;
-    bool holds = false;
-    for (uint32_t i = 0; i < s->model_count && !holds; i++)
-        holds = tier[(size_t)s->models[i] * p->machines] != TIER_NONE;
-    if (!holds)
-        return false;
-    double cost = place_cost(p, s, machine, w);
-    if (!(cost < s->none_s))
-        return false;
     const struct place_machine *m = &p->machine[machine];
     double free = m->stays[w] * (1 - m->busy) / (1 + s->concurrency);
-    *ret = (struct place_holder){
+    return (struct place_holder){
         .cost = cost,
         .free = place_count_wait(&p->s, cost),
         .later = place_count_wait(&p->s, cost + s->run_s),
@@ -80,7 +73,6 @@ static bool holder_of(const struct place *p, const struct place_set *s, uint32_t
         .p_busy = free < 1 ? (m->stays[w] - free) / (1 - free) : 0,
         .machine = machine,
     };
-    return true;
 }
 
 static bool goes_before(const struct place_holder *a, const struct place_holder *b)
@@ -98,7 +90,7 @@ struct walk {
     const struct place_holder *extra; /* NULL once it came by */
 };
 
-static const struct place_holder *step(struct walk *w)
+static inline const struct place_holder *step(struct walk *w)
 {
     while (w->at < w->list->count && w->list->at[w->at].machine == w->skip)
         w->at++;
@@ -112,13 +104,23 @@ static const struct place_holder *step(struct walk *w)
     return next;
 }
 
-/* Expected wait with `extra` (may be NULL) in place of `machine`'s entry. */
-static double expect(const struct place_set *s, const struct place_list *list, uint32_t machine,
-                     const struct place_holder *extra)
+/* Expected wait with `extra` (may be NULL) in place of `machine`'s entry. Nothing changes before
+ * place `from`, so the walk begins one before it, as it was then. */
+static double expect(const struct place_set *s, const struct place_list *list, uint32_t from,
+                     uint32_t machine, const struct place_holder *extra)
 {
-    struct walk free = {list, 0, machine, extra}, busy = free;
-    const struct place_holder *f = step(&free), *b = step(&busy);
     double none = 1, sum = 0;
+    struct walk free = {list, 0, machine, extra}, busy = free;
+    if (from > list->reached)
+        from = list->reached;
+    if (from > 0) {
+        const struct place_holder *h = &list->at[from - 1];
+        none = h->none;
+        sum = h->sum;
+        free.at = from - 1;
+        busy.at = h->busy_at;
+    }
+    const struct place_holder *f = step(&free), *b = step(&busy);
     while (none > CHANCE_NONE) {
         if (f && !(b->cost + s->run_s < f->cost)) { // b is never past f
             sum += none * f->p_free * f->free;
@@ -135,7 +137,88 @@ static double expect(const struct place_set *s, const struct place_list *list, u
     return sum + none * s->none;
 }
 
+/* The same for the list as it is, leaving its traces. */
+static void walk(const struct place_set *s, struct place_list *l)
+{
+    double none = 1, sum = 0;
+    uint32_t f = 0, b = 0;
+    while (none > CHANCE_NONE) {
+        if (f < l->count && !(l->at[b].cost + s->run_s < l->at[f].cost)) {
+            struct place_holder *h = &l->at[f++];
+            h->none = none;
+            h->sum = sum;
+            h->busy_at = b;
+            sum += none * h->p_free * h->free;
+            none *= 1 - h->p_free;
+        } else if (b < l->count && l->at[b].cost + s->run_s < s->none_s) {
+            sum += none * l->at[b].p_busy * l->at[b].later;
+            none *= 1 - l->at[b].p_busy;
+            b++;
+        } else {
+            break;
+        }
+    }
+    l->reached = f;
+    l->beyond = none > CHANCE_NONE ? INFINITY : f > 0 ? l->at[f - 1].cost : 0;
+    l->expected = sum + none * s->none;
+}
+
 /* ---- lists ---- */
+
+static uint32_t find_holder(const struct place_list *l, double cost, uint32_t machine)
+{
+    const struct place_holder h = {.cost = cost, .machine = machine};
+    uint32_t low = 0, high = l->count;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (goes_before(&l->at[mid], &h))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static int by_cost(const void *a, const void *b)
+{
+    return goes_before(a, b) ? -1 : goes_before(b, a);
+}
+
+/* The list anew, from what stands on the machines. */
+static void gather(struct place *p, struct place_set *s, enum place_window w)
+{
+    const struct place_scope *scope = &p->scopes[s->scope];
+    struct place_list *l = &s->list[w], all = {.at = p->gathered};
+    for (uint32_t i = 0; i < scope->machine_count; i++) {
+        uint32_t machine = scope->machines[i];
+        uint8_t any = 0;
+        for (uint32_t k = 0; k < s->model_count; k++)
+            any |= p->tier[place_cell(p, machine, s->models[k])];
+        if (!any)
+            continue;
+        double cost[WINDOWS];
+        place_cost(p, s, machine, cost);
+        if (cost[w] < INFINITY)
+            all.at[all.count++] = holder_of(p, s, machine, w, cost[w]);
+    }
+    if (all.count > 1)
+        qsort(all.at, all.count, sizeof *all.at, by_cost);
+    walk(s, &all);
+    uint32_t keep = all.beyond < INFINITY ? all.reached + all.reached / 2 + KEPT_BEYOND : all.count;
+    keep = keep < all.count ? keep : all.count;
+    if (keep > l->cap) {
+        emp_arena_give_back(p->arena, l->at, l->cap * sizeof *l->at);
+        l->cap = keep + 2;
+        l->at = emp_arena_array(p->arena, struct place_holder, l->cap);
+    }
+    if (keep > 0)
+        memcpy(l->at, all.at, keep * sizeof *l->at);
+    l->count = keep;
+    l->reached = all.reached;
+    l->beyond = all.beyond;
+    l->expected = all.expected;
+    l->complete = keep < all.count ? l->at[keep - 1].cost : INFINITY;
+}
 
 static void remove_holder(struct place_list *l, uint32_t machine)
 {
@@ -151,27 +234,37 @@ static void remove_holder(struct place_list *l, uint32_t machine)
 static void insert_holder(struct place *p, struct place_list *l, const struct place_holder *h)
 {
     emp_arena_reserve(p->arena, l->at, l->count, l->cap);
-    uint32_t low = 0, high = l->count;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (goes_before(&l->at[mid], h))
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    memmove(l->at + low + 1, l->at + low, (l->count - low) * sizeof *l->at);
-    l->at[low] = *h;
+    uint32_t at = find_holder(l, h->cost, h->machine);
+    memmove(l->at + at + 1, l->at + at, (l->count - at) * sizeof *l->at);
+    l->at[at] = *h;
     l->count++;
+}
+
+/* Cut off once it has grown far beyond what a job may come to. */
+static void cut(struct place_list *l)
+{
+    if (!(l->beyond < INFINITY) || l->count < 4 * (l->reached + KEPT_BEYOND))
+        return;
+    l->count = 2 * (l->reached + KEPT_BEYOND);
+    l->complete = l->at[l->count - 1].cost;
 }
 
 static void refresh(struct place *p, struct place_set *s, uint32_t machine)
 {
+    double cost[WINDOWS];
+    place_cost(p, s, machine, cost);
+    s->dirty = true;
     for (int w = 0; w < WINDOWS; w++) {
-        struct place_holder h;
-        remove_holder(&s->list[w], machine);
-        if (holder_of(p, s, machine, w, &h))
-            insert_holder(p, &s->list[w], &h);
-        s->list[w].expected = expect(s, &s->list[w], EMP_PLACE_NONE, NULL);
+        struct place_list *l = &s->list[w];
+        remove_holder(l, machine);
+        if (cost[w] < INFINITY && cost[w] <= l->complete) {
+            struct place_holder h = holder_of(p, s, machine, w, cost[w]);
+            insert_holder(p, l, &h);
+        }
+        walk(s, l);
+        if (l->complete < INFINITY && !(l->beyond <= l->complete))
+            gather(p, s, w); // those that were cut off matter now
+        cut(l);
     }
 }
 
@@ -191,30 +284,11 @@ static void init_none(const struct place *p, struct place_set *s)
 
 void place_value_init(struct place *p)
 {
-    for (uint32_t i = 0; i < p->set_count; i++)
+    for (uint32_t i = 0; i < p->set_count; i++) {
         init_none(p, &p->sets[i]);
-    for (uint32_t m = 0; m < p->machines; m++) {
-        if (!p->in->machines[m].serves)
-            continue;
-        for (uint32_t k = 0; k < p->machine[m].held_count; k++) {
-            uint32_t model = p->machine[m].held[k];
-            for (uint32_t j = p->sets_from[model]; j < p->sets_from[model + 1]; j++) {
-                struct place_set *s = &p->sets[p->sets_by_model[j]];
-                struct place_holder h;
-                if (!p->scopes[s->scope].has[m] || p->stamp[p->sets_by_model[j]] == m + 1)
-                    continue;
-                p->stamp[p->sets_by_model[j]] = m + 1;
-                for (int w = 0; w < WINDOWS; w++)
-                    if (holder_of(p, s, m, w, &h))
-                        insert_holder(p, &s->list[w], &h);
-            }
-        }
-    }
-    p->stamp_now = p->machines + 1;
-    for (uint32_t i = 0; i < p->set_count; i++)
         for (int w = 0; w < WINDOWS; w++)
-            p->sets[i].list[w].expected =
-                expect(&p->sets[i], &p->sets[i].list[w], EMP_PLACE_NONE, NULL);
+            gather(p, &p->sets[i], w);
+    }
 }
 
 double place_value_total(const struct place *p)
@@ -228,41 +302,60 @@ double place_value_total(const struct place *p)
 
 /* ---- changes ---- */
 
-static double gain_of_set(struct place *p, const struct place_set *s, uint32_t machine)
+static double gain_of_set(struct place *p, const struct place_touch *t, uint32_t machine)
 {
-    double gain = 0;
+    const struct place_set *s = &p->sets[t->set];
+    double gain = 0, cost[WINDOWS];
+    place_cost(p, s, machine, cost);
     for (int w = 0; w < WINDOWS; w++) {
-        struct place_holder h;
-        if (!(s->weight[w] > 0))
+        const struct place_list *l = &s->list[w];
+        double least = cost[w] < t->cost[w] ? cost[w] : t->cost[w];
+        bool same = !(cost[w] < t->cost[w] || cost[w] > t->cost[w]);
+        if (same || least > l->beyond || !(s->weight[w] > 0))
             continue;
-        bool is = holder_of(p, s, machine, w, &h);
+        struct place_holder h;
+        bool is = cost[w] < INFINITY;
+        if (is)
+            h = holder_of(p, s, machine, w, cost[w]);
         p->evaluations++;
-        gain += s->weight[w] *
-                (s->list[w].expected - expect(s, &s->list[w], machine, is ? &h : NULL));
+        gain += s->weight[w] * (l->expected - expect(s, l, find_holder(l, least, machine), machine,
+                                                     is ? &h : NULL));
     }
     return gain;
+}
+
+static uint32_t touch_sets(struct place *p, uint32_t machine, const struct place_change *c,
+                           uint32_t n)
+{
+    uint32_t touched = 0;
+    p->stamp_now++;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = p->sets_from[c[i].model]; j < p->sets_from[c[i].model + 1]; j++) {
+            struct place_member member = p->sets_by_model[j];
+            if (member.set >= p->real_count)
+                break;
+            if (!p->scopes[member.scope].has[machine] || p->stamp[member.set] == p->stamp_now)
+                continue;
+            p->stamp[member.set] = p->stamp_now;
+            struct place_touch *t = &p->touch[touched++];
+            t->set = member.set;
+            place_cost(p, &p->sets[member.set], machine, t->cost);
+        }
+    return touched;
 }
 
 double place_value_gain(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n)
 {
     uint8_t old[PLACE_CHANGES_MAX];
+    uint32_t touched = touch_sets(p, machine, c, n);
     double gain = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint8_t *t = &p->tier[place_cell(p, machine, c[i].model)];
         old[i] = *t;
         *t = c[i].tier;
     }
-    p->stamp_now++;
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = p->sets_from[c[i].model]; j < p->sets_from[c[i].model + 1]; j++) {
-            uint32_t set = p->sets_by_model[j];
-            if (set >= p->real_count) // guides stand behind
-                break;
-            if (p->stamp[set] == p->stamp_now || !p->scopes[p->sets[set].scope].has[machine])
-                continue;
-            p->stamp[set] = p->stamp_now;
-            gain += gain_of_set(p, &p->sets[set], machine);
-        }
+    for (uint32_t i = 0; i < touched; i++)
+        gain += gain_of_set(p, &p->touch[i], machine);
     for (uint32_t i = n; i-- > 0;)
         p->tier[place_cell(p, machine, c[i].model)] = old[i];
     return gain;
@@ -304,23 +397,54 @@ static void set_tier(struct place *p, uint32_t machine, uint32_t model, uint8_t 
         }
 }
 
+static void forget_loss(struct place_machine *m, uint32_t model)
+{
+    m->losses_stale = m->touched = true;
+    m->loss_age++;
+    for (uint32_t i = 0; i < m->loss_count; i++)
+        if (m->losses[i].model == model)
+            for (int t = TIER_DISK; t < TIER_COUNT; t++)
+                m->losses[i].of[t] = LOSS_UNKNOWN;
+}
+
 void place_value_apply(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n)
 {
     p->stamp_now++;
-    p->machine[machine].losses_stale = p->machine[machine].touched = true;
     for (uint32_t i = 0; i < n; i++) {
         emp_arena_reserve(p->arena, p->undo, p->undo_count, p->undo_cap);
         p->undo[p->undo_count++] =
             (struct place_undo){machine, c[i].model, p->tier[place_cell(p, machine, c[i].model)]};
         set_tier(p, machine, c[i].model, c[i].tier);
+        forget_loss(&p->machine[machine], c[i].model);
     }
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = p->sets_from[c[i].model]; j < p->sets_from[c[i].model + 1]; j++) {
-            uint32_t set = p->sets_by_model[j];
-            if (p->stamp[set] == p->stamp_now || !p->scopes[p->sets[set].scope].has[machine])
+            struct place_member member = p->sets_by_model[j];
+            if (!p->scopes[member.scope].has[machine] || p->stamp[member.set] == p->stamp_now)
                 continue;
-            p->stamp[set] = p->stamp_now;
-            refresh(p, &p->sets[set], machine);
+            p->stamp[member.set] = p->stamp_now;
+            refresh(p, &p->sets[member.set], machine);
+        }
+}
+
+void place_value_losses(struct place *p, const struct place_set *s, place_loss_fn fn, void *ctx)
+{
+    for (int w = 0; w < WINDOWS; w++)
+        for (uint32_t i = 0; i < s->list[w].reached && s->weight[w] > 0; i++) {
+            const struct place_list *l = &s->list[w];
+            uint32_t machine = l->at[i].machine;
+            for (uint32_t k = 0; k < s->model_count; k++) {
+                uint8_t *tier = &p->tier[place_cell(p, machine, s->models[k])], was = *tier;
+                double cost[WINDOWS];
+                if (was == TIER_NONE)
+                    continue;
+                *tier = TIER_NONE;
+                place_cost(p, s, machine, cost);
+                *tier = was;
+                struct place_holder h = holder_of(p, s, machine, w, cost[w]);
+                double wait = expect(s, l, i, machine, cost[w] < INFINITY ? &h : NULL);
+                fn(ctx, machine, s->models[k], s->weight[w] * (wait - l->expected));
+            }
         }
 }
 
