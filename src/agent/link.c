@@ -82,6 +82,7 @@ static void on_open(void *ctx, struct emp_ws *ws)
     l->ws = ws;
     l->up_at = emp_mono_now();
     l->was_up = true;
+    l->failed_code = 0;
     if (l->closing)
         emp_ws_close(ws, EMP_WS_GOING_AWAY, NULL);
     else
@@ -101,7 +102,9 @@ static void on_fail(void *ctx, int status, const struct emp_error *err)
         l->o.refused(l->o.arg, err);
         return;
     }
-    emp_log(l->pause_ms <= PAUSE_MS_MIN * 2 ? EMP_LOG_WARN : EMP_LOG_DEBUG, "link",
+    bool news = err->code != l->failed_code; // each kind of trouble is said once
+    l->failed_code = err->code;
+    emp_log(news ? EMP_LOG_WARN : EMP_LOG_DEBUG, "link",
             "cannot connect to the broker: %s; trying again", err->text);
     dial_later(l);
 }

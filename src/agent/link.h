@@ -40,7 +40,8 @@ struct emp_agent_link {
     struct emp_buf out;
     emp_mono_ms up_at, lost_at;
     int64_t pause_ms;
-    bool was_up; /* ever */
+    int failed_code; /* of the last try; 0: it succeeded */
+    bool was_up;     /* ever */
     bool closing;
     void (*closed)(void *arg);
 };
