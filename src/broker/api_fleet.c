@@ -350,6 +350,65 @@ void emp_api_model_put(const struct emp_call *c)
     emp_api_post(c, &p->op);
 }
 
+struct removal {
+    struct emp_op op;
+    struct emp_str name;
+    struct emp_error err; /* code 0: done */
+};
+
+static void removal_run(struct emp_broker *b, struct emp_op *op)
+{
+    emp_loop_step(b, &(struct emp_event){.kind = EMP_EVENT_MODEL_REMOVE,
+                                         .request = emp_op_request(op),
+                                         .model_name = ((struct removal *)op)->name});
+}
+
+static void removal_reply(struct emp_op *op, const struct emp_reply *reply)
+{
+    struct removal *t = (struct removal *)op;
+
+    t->err = reply->error;
+    t->err.code = reply->code;
+}
+
+static void removal_finish(struct emp_broker *b, struct emp_op *op, int code)
+{
+    struct removal *t = (struct removal *)op;
+    struct emp_buf body;
+    struct emp_writer w;
+
+    (void)b;
+    if (code < 0)
+        emp_fail(&t->err, code, NULL,
+                 "the store cannot be written now (%s): it may still happen when it can be",
+                 emp_error_text(code));
+    if (t->err.code) {
+        emp_answer_error(&op->peer, &t->err);
+        return;
+    }
+    emp_api_begin_success(&w, &body);
+    emp_write_str(&w, "name", t->name);
+    emp_write_z(&w, "message", "Model removed from the catalogue");
+    emp_api_end_success(&w);
+    emp_answer_json(&op->peer, 200, &body);
+}
+
+static const struct emp_op_type removal_type = {
+    .name = "remove",
+    .run = removal_run,
+    .reply = removal_reply,
+    .finish = removal_finish,
+    .writes = true,
+};
+
+void emp_api_model_remove(const struct emp_call *c)
+{
+    struct removal *t = emp_op_new(sizeof *t, &removal_type, &c->peer);
+
+    t->name = emp_str_copy(&t->op.arena, c->args[0]);
+    emp_api_post(c, &t->op);
+}
+
 /* ------------------------------------------------------------------ pools */
 
 static void pools_look(struct emp_broker *b, struct emp_look *l)

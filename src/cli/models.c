@@ -1,4 +1,5 @@
-/* `emp models`: the catalogue and where its copies stand; `emp models add`: one more entry. */
+/* `emp models`: the catalogue and where its copies stand; `emp models add`: one more entry;
+ * `emp models remove`: one less. */
 #include "cli/act.h"
 #include "cli/client.h"
 #include "cli/table.h"
@@ -102,31 +103,46 @@ static int add(struct emp_cli *cli, struct emp_error *err)
     return r;
 }
 
+static int drop(struct emp_cli *cli, struct emp_error *err)
+{
+    cli->options.args++; /* the names alone */
+    cli->options.arg_count--;
+    return emp_cli_act(cli, "DELETE", "/api/models/", "", NULL, "removed", err);
+}
+
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
     const struct emp_options *o = &cli->options;
     const char *verb = o->arg_count ? o->args[0] : "list";
+    bool lists = strcmp(verb, "list") == 0 && o->arg_count <= 1;
+    bool drops = strcmp(verb, "remove") == 0 && o->arg_count > 1;
     if (strcmp(verb, "add") == 0 && o->arg_count == 2)
         return add(cli, err);
-    if (strcmp(verb, "list") == 0 && o->arg_count <= 1) {
-        for (const struct emp_option *p = options; p->name; p++)
-            if (emp_options_has(o, p->name))
-                return emp_fail(err, EMP_E_INVALID, NULL,
-                                "--%s goes with `emp models add NAME` only", p->name);
-        return list(cli, err);
-    }
-    return emp_fail(err, EMP_E_INVALID, NULL,
-                    "usage: emp models [list], or emp models add NAME --bytes SIZE …");
+    if (!lists && !drops)
+        return emp_fail(err, EMP_E_INVALID, NULL,
+                        "usage: emp models [list], emp models add NAME --bytes SIZE …, or "
+                        "emp models remove NAME…");
+    for (const struct emp_option *p = options; p->name; p++)
+        if (emp_options_has(o, p->name))
+            return emp_fail(err, EMP_E_INVALID, NULL, "--%s goes with `emp models add NAME` only",
+                            p->name);
+    return lists ? list(cli, err) : drop(cli, err);
 }
 
 const struct emp_command emp_command_models = {
     .name = "models",
-    .args = "[list | add NAME]",
-    .summary = "List the catalogue of models and their copies, or add one.",
+    .args = "[list | add NAME | remove NAME…]",
+    .summary = "List the catalogue of models and their copies, add or remove one.",
     .text = "  emp models add ae.safetensors --bytes 335304388 --sha256 afc8… --url "
-            "https://models.example/ae.safetensors\n",
+            "https://models.example/ae.safetensors\n"
+            "  emp models remove ae.safetensors\n"
+            "\n"
+            "A model that jobs need, waiting or running, cannot be removed. Copies stay on the "
+            "disks until\n"
+            "the room is wanted; where one stands, jobs may still ask for it. An entry of the\n"
+            "configuration file is back at the broker's next start.\n",
     .options = options,
     .client = true,
-    .args_max = 2,
+    .args_max = EMP_CLI_ARGS_MAX,
     .run = run,
 };

@@ -188,14 +188,31 @@ static void infer_specialty(struct emp_core *c, struct class *k)
     k->specialty = emp_str_copy(&k->arena, inferred); /* the model may be replaced */
 }
 
+/* A freed class uses nothing. */
+static bool class_uses(const struct class *k, uint32_t model)
+{
+    bool uses = false;
+    for (uint32_t n = 0; k->arena.blocks && n < k->spec.model_count; n++)
+        uses |= k->models[n] == model;
+    return uses;
+}
+
+uint64_t emp_classes_need(const struct emp_core *c, uint32_t model)
+{
+    uint64_t jobs = 0;
+    for (uint32_t i = 1; i <= c->classes.high; i++) {
+        const struct class *k = emp_slab_at(&c->classes, i);
+        if (class_uses(k, model))
+            jobs += k->pending + k->running;
+    }
+    return jobs;
+}
+
 void emp_classes_model_changed(struct emp_core *c, uint32_t model)
 {
     for (uint32_t i = 1; i <= c->classes.high; i++) {
         struct class *k = emp_slab_at(&c->classes, i);
-        bool uses = false;
-        for (uint32_t n = 0; k->arena.blocks && n < k->spec.model_count; n++)
-            uses |= k->models[n] == model;
-        if (!uses)
+        if (!class_uses(k, model))
             continue;
         infer_specialty(c, k);
         emp_class_refresh_estimate(c, k);

@@ -154,6 +154,47 @@ void emp_core_on_model(struct emp_core *c, const struct emp_event *e)
     emp_core_reply(c, e->request, 0);
 }
 
+/* Copies stay where they stand, as those of a model that machines brought with them. */
+static void model_remove(struct emp_core *c, struct model_entry *e)
+{
+    uint32_t path = emp_intern_find(&c->names, e->model.path), holder;
+    if (path && emp_map_get(&c->model_by_path, path, &holder) && holder == e->name)
+        emp_map_del(&c->model_by_path, path);
+    emp_arena_release(&e->arena);
+    emp_arena_init(&e->arena, 512);
+    e->model = (struct emp_model){0};
+    e->catalogued = e->modifies = false;
+    emp_classes_model_changed(c, e->name);
+    c->fleet_version++;
+    c->dirty_all = true;
+}
+
+void emp_core_on_model_remove(struct emp_core *c, const struct emp_event *e)
+{
+    struct emp_error err;
+    struct emp_str name = e->model_name;
+    if (emp_core_model_find(c, name) == NULL) {
+        emp_fail(&err, EMP_E_NOT_FOUND, "name", "model \"%.*s\" is not in the catalogue",
+                 EMP_STR_FMT(name));
+        emp_core_reply_error(c, e->request, &err);
+        return;
+    }
+    struct model_entry *entry = c->models[emp_intern_find(&c->names, name)];
+    uint64_t jobs = emp_classes_need(c, entry->name);
+    if (jobs) {
+        emp_fail(&err, EMP_E_CONFLICT, "name",
+                 "model \"%.*s\" is needed by %llu jobs that wait or run", EMP_STR_FMT(name),
+                 (unsigned long long)jobs);
+        emp_core_reply_error(c, e->request, &err);
+        return;
+    }
+    model_remove(c, entry);
+    struct emp_action *a = emp_core_act(c, EMP_ACTION_PERSIST);
+    a->change.kind = EMP_CHANGE_MODEL_REMOVED;
+    a->change.model_removed = emp_core_name(c, entry->name);
+    emp_core_reply(c, e->request, 0);
+}
+
 /* ---- the step ---- */
 
 static void on_tick(struct emp_core *c, const struct emp_event *e)
@@ -169,6 +210,7 @@ static void (*const handlers[])(struct emp_core *, const struct emp_event *) = {
     [EMP_EVENT_MESSAGE] = emp_core_on_message,
     [EMP_EVENT_LINK_CLOSED] = emp_core_on_link_closed,
     [EMP_EVENT_MODEL] = emp_core_on_model,
+    [EMP_EVENT_MODEL_REMOVE] = emp_core_on_model_remove,
     [EMP_EVENT_MACHINE_DRAIN] = emp_core_on_drain,
     [EMP_EVENT_MACHINE_FORGET] = emp_core_on_forget,
     [EMP_EVENT_TICK] = on_tick,

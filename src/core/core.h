@@ -45,6 +45,7 @@ enum emp_event_kind {
     EMP_EVENT_MESSAGE, /* from an agent; the first of a link is HELLO */
     EMP_EVENT_LINK_CLOSED,
     EMP_EVENT_MODEL,          /* add or replace a catalogue entry → REPLY */
+    EMP_EVENT_MODEL_REMOVE,   /* → REPLY: NOT_FOUND, or CONFLICT while a live job needs it */
     EMP_EVENT_MACHINE_DRAIN,  /* → REPLY; on=false takes it back */
     EMP_EVENT_MACHINE_FORGET, /* its leases are lost at once → REPLY */
     EMP_EVENT_TICK,           /* time has passed */
@@ -70,6 +71,7 @@ struct emp_event {
         } message;
         emp_link link; /* LINK_CLOSED */
         const struct emp_model *model;
+        struct emp_str model_name; /* MODEL_REMOVE */
         struct {
             struct emp_str id;
             bool on;

@@ -297,7 +297,8 @@ void emp_class_refresh_head(struct emp_core *c, struct class *k);
 void emp_class_mark(struct emp_core *c, struct class *k); /* look at it in this step */
 /* Could a machine seen lately, or a configured pool, ever run it? Else `why`. */
 bool emp_class_runnable(struct emp_core *c, struct class *k, struct emp_error *why);
-void emp_classes_model_changed(struct emp_core *c, uint32_t model); /* its catalogue entry */
+uint64_t emp_classes_need(const struct emp_core *c, uint32_t model); /* live jobs that do */
+void emp_classes_model_changed(struct emp_core *c, uint32_t model);  /* its catalogue entry */
 struct estimate_entry *emp_estimate_at(struct emp_core *c, uint64_t key);
 
 /* job.c */
@@ -385,6 +386,7 @@ void emp_core_on_message(struct emp_core *c, const struct emp_event *e);
 /* core.c */
 struct model_entry *emp_core_model_entry(struct emp_core *c, uint32_t name); /* finds or makes */
 void emp_core_on_model(struct emp_core *c, const struct emp_event *e);
+void emp_core_on_model_remove(struct emp_core *c, const struct emp_event *e);
 void emp_core_model_put(struct emp_core *c, const struct emp_model *model);
 
 /* displace.c: what a job would push out, as expected waiting of later jobs */

@@ -102,6 +102,7 @@ void emp_core_restore(struct emp_core *c, const struct emp_change *change)
         break;
     case EMP_CHANGE_ATTEMPT:
     case EMP_CHANGE_MACHINE_FORGOTTEN:
+    case EMP_CHANGE_MODEL_REMOVED:
         break; /* of the past */
     }
 }

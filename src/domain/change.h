@@ -19,7 +19,8 @@ enum emp_change_kind {
     EMP_CHANGE_ATTEMPT, /* an attempt that ended while its job goes on */
     EMP_CHANGE_MACHINE, /* remembered machine */
     EMP_CHANGE_MACHINE_FORGOTTEN,
-    EMP_CHANGE_MODEL,   /* catalogue entry */
+    EMP_CHANGE_MODEL, /* catalogue entry */
+    EMP_CHANGE_MODEL_REMOVED,
     EMP_CHANGE_LEARNED, /* what was learned under a key (duration statistics), opaque bytes of
                            policy/ */
 };
@@ -54,6 +55,7 @@ struct emp_change {
         struct emp_change_machine machine;
         struct emp_str machine_forgotten; /* id */
         struct emp_model model;
+        struct emp_str model_removed; /* name */
         struct emp_change_learned learned;
     };
 };

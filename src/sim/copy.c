@@ -239,6 +239,9 @@ void emp_sim_change_copy(struct emp_arena *a, const struct emp_change *from, str
     case EMP_CHANGE_MODEL:
         emp_sim_model_copy(a, &from->model, &to->model);
         break;
+    case EMP_CHANGE_MODEL_REMOVED:
+        to->model_removed = str(a, from->model_removed);
+        break;
     case EMP_CHANGE_LEARNED:
         to->learned.key = str(a, from->learned.key);
         if (from->learned.length)

@@ -90,6 +90,15 @@ static void machine_forget(struct emp_sim_store *s, struct emp_str id)
     s->machine_count = left;
 }
 
+static void model_remove(struct emp_sim_store *s, struct emp_str name)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < s->model_count; i++)
+        if (!emp_str_eq(model_name(&s->models[i]), name))
+            s->models[left++] = s->models[i];
+    s->model_count = left;
+}
+
 bool emp_sim_store_apply(struct emp_sim_store *s, const struct emp_change *change)
 {
     s->changes++;
@@ -106,6 +115,9 @@ bool emp_sim_store_apply(struct emp_sim_store *s, const struct emp_change *chang
         break;
     case EMP_CHANGE_MODEL:
         fold(s, &s->models, &s->model_count, &s->model_cap, model_name, change);
+        break;
+    case EMP_CHANGE_MODEL_REMOVED:
+        model_remove(s, change->model_removed);
         break;
     case EMP_CHANGE_LEARNED:
         fold(s, &s->learned, &s->learned_count, &s->learned_cap, learned_name, change);

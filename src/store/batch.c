@@ -1,6 +1,6 @@
 /* See batch.h. Changes are joined by a hash of what they are about, in an open table with twice the
  * room of the changes; what a key is stands in one table by kind. A machine's change and its being
- * forgotten are about the same thing. */
+ * forgotten are about the same thing, so are a model's and its removal. */
 #include "store/batch.h"
 
 #include "base/random.h"
@@ -33,6 +33,10 @@ static struct key key_forgotten(const struct emp_change *c)
 static struct key key_model(const struct emp_change *c)
 {
     return (struct key){.name = c->model.name};
+}
+static struct key key_removed(const struct emp_change *c)
+{
+    return (struct key){.name = c->model_removed};
 }
 static struct key key_learned(const struct emp_change *c)
 {
@@ -76,6 +80,7 @@ static const struct kind {
     [EMP_CHANGE_MACHINE] = {3, key_machine, pack_machine},
     [EMP_CHANGE_MACHINE_FORGOTTEN] = {3, key_forgotten, pack_nothing},
     [EMP_CHANGE_MODEL] = {4, key_model, pack_model},
+    [EMP_CHANGE_MODEL_REMOVED] = {4, key_removed, pack_nothing},
     [EMP_CHANGE_LEARNED] = {5, key_learned, pack_learned},
 };
 

@@ -214,6 +214,13 @@ static int write_model(struct writing *w, const struct emp_batch_item *item)
                   "write a model");
 }
 
+static int write_removed(struct writing *w, const struct emp_batch_item *item)
+{
+    return failed(
+        w, emp_sqlite_run_rc(&w->q->conn, EMP_SQL_DEL_MODEL, "t", item->change->model_removed),
+        "remove a model");
+}
+
 static int write_learned(struct writing *w, const struct emp_batch_item *item)
 {
     struct emp_str key = item->change->learned.key;
@@ -227,7 +234,8 @@ static int write_learned(struct writing *w, const struct emp_batch_item *item)
 static int (*const write_item[])(struct writing *w, const struct emp_batch_item *item) = {
     [EMP_CHANGE_JOB] = write_job,         [EMP_CHANGE_ATTEMPT] = write_attempt,
     [EMP_CHANGE_MACHINE] = write_machine, [EMP_CHANGE_MACHINE_FORGOTTEN] = write_forgotten,
-    [EMP_CHANGE_MODEL] = write_model,     [EMP_CHANGE_LEARNED] = write_learned,
+    [EMP_CHANGE_MODEL] = write_model,     [EMP_CHANGE_MODEL_REMOVED] = write_removed,
+    [EMP_CHANGE_LEARNED] = write_learned,
 };
 
 int emp_sqlite_commit(struct emp_store *s, const struct emp_batch *b, emp_store_resolve resolve,

@@ -126,7 +126,10 @@ describe('commands', { concurrency: 4 }, () => {
         assert.equal((await json('models')).models.length, 2);
         assert.equal((await run('models', 'add', 'x')).status, 2, 'bytes are wanted');
         assert.equal((await run('models', 'add', '../x', '--bytes', '5')).status, 2);
-        assert.equal((await run('models', 'remove', 'x')).status, 2);
+        assert.equal((await run('models', 'remove', 'x')).status, 3);
+        assert.equal((await run('models', 'remove', 'new-model', '--bytes', '5')).status, 2);
+        assert.match(await good('models', 'remove', 'new-model'), /new-model/);
+        assert.equal((await json('models')).models.length, 1);
 
         for (const word of ['fast-lane', 'standard', 'heavy']) assert.ok((await good('pools')).includes(word));
         assert.equal((await json('pools')).pools.length, 3);

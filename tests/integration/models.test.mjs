@@ -226,6 +226,32 @@ describe('fetching', { concurrency: 3 }, () => {
     }));
 });
 
+describe('removing', { concurrency: 3 }, () => {
+    it('an entry that no job needs is gone for good; one that is needed stays', limits, within(async (w) => {
+        const { broker, agent } = await place(w, (o) => [o.add('kept', 1000)]);
+        assert.equal((await broker.post('/api/models', { name: 'dir/m', bytes: 1000, urls: ['http://127.0.0.1:9/m'], path: 'shared' })).status, 201);
+        const waits = await broker.submit({ service_required: 'simulation', payload: {}, models: ['dir/m'], region: 'nowhere', wait: true });
+        const needed = await broker.delete('/api/models/dir%2Fm');
+        assert.deepEqual([needed.status, needed.body.code], [409, 'conflict']);
+        assert.match(needed.body.error, /dir\/m/);
+        await broker.delete(`/api/jobs/${waits}`);
+        const gone = await broker.delete('/api/models/dir%2Fm');
+        assert.deepEqual([gone.status, gone.body.success, gone.body.name], [200, true, 'dir/m']);
+        const again = await broker.delete('/api/models/dir/m');
+        assert.deepEqual([again.status, again.body.code], [404, 'not_found']);
+        const names = async () => (await broker.get('/api/models')).body.models.map((m) => m.name);
+        assert.deepEqual(await names(), ['kept']);
+        const refused = await broker.post('/api/jobs', { service_required: 'simulation', models: ['dir/m'] });
+        assert.deepEqual([refused.status, refused.body.code], [422, 'unknown_model']);
+        assert.equal((await broker.post('/api/models', { name: 'other', bytes: 5, path: 'shared' })).status, 201, 'its path is free again');
+        await broker.kill();
+        await broker.start();
+        assert.deepEqual((await names()).sort(), ['kept', 'other'], 'after a restart, too');
+        await broker.state(await run(broker, ['kept']), 'completed');
+        assert.ok(agent.process.alive);
+    }));
+});
+
 describe('the disk', { concurrency: 3 }, () => {
     it('the budget is kept by evicting what is not in use, least worth first', limits, within(async (w) => {
         const { origin, broker, agent } = await place(w, (o) => ['a', 'b', 'c', 'd'].map((n) => o.add(n, 2 * MB)), { agent: { config: {}, args: ['--disk-budget', '5mb'] } }); // no short stall: fetches are counted

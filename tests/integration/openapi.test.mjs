@@ -165,6 +165,11 @@ test('one walk through everything: each operation answers as described', limits,
     await expect(409, 'POST', '/api/models', { name: 'other', bytes: 5, path: 'm' });
     await expect(413, 'POST', '/api/models', { name: 'm', bytes: 5, kind: 'x'.repeat(70_000) });
     await expect(200, 'GET', '/api/models');
+    await expect(200, 'DELETE', '/api/models/n1');
+    await expect(404, 'DELETE', '/api/models/n1');
+    await expect(400, 'DELETE', '/api/models/n%00');
+    await broker.post('/api/jobs', { service_required: 'simulation', models: ['n2'], region: 'nowhere', wait: true });
+    await expect(409, 'DELETE', '/api/models/n2');
     await expect(200, 'GET', '/api/pools');
     await expect(200, 'POST', `/api/machines/${agent.id}/drain`, { drain: true });
     await expect(404, 'DELETE', '/api/machines/nobody');

@@ -102,6 +102,22 @@ static void test_last_word_on_a_machine_stands(void **state)
     assert_int_equal(w->batch.items[0].change->kind, EMP_CHANGE_MACHINE);
 }
 
+static void test_last_word_on_a_model_stands(void **state)
+{
+    struct world *w = *state;
+    struct emp_change removed = {.kind = EMP_CHANGE_MODEL_REMOVED,
+                                 .model_removed = EMP_STR("model-1")};
+    add_model(w->changes, 1, 1);
+    w->changes->items[w->changes->count++] = removed;
+    make(w);
+    assert_int_equal(w->batch.count, 1);
+    assert_int_equal(w->batch.items[0].change->kind, EMP_CHANGE_MODEL_REMOVED);
+    add_model(w->changes, 1, 2);
+    make(w);
+    assert_int_equal(w->batch.count, 1);
+    assert_int_equal(w->batch.items[0].change->kind, EMP_CHANGE_MODEL);
+}
+
 static void test_thousands_join(void **state)
 {
     struct world *w = *state;
@@ -132,9 +148,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_job_is_written_once),          TEST(test_known_job_brings_no_spec),
-        TEST(test_attempts_of_one_job_stay_apart), TEST(test_kinds_do_not_mix),
-        TEST(test_last_word_on_a_machine_stands),  TEST(test_thousands_join),
+        TEST(test_a_job_is_written_once),
+        TEST(test_known_job_brings_no_spec),
+        TEST(test_attempts_of_one_job_stay_apart),
+        TEST(test_kinds_do_not_mix),
+        TEST(test_last_word_on_a_machine_stands),
+        TEST(test_last_word_on_a_model_stands),
+        TEST(test_thousands_join),
         TEST(test_pool_that_a_job_is_found_under),
     };
     return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
