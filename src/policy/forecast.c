@@ -30,7 +30,7 @@ const double emp_forecast_levels[EMP_FORECAST_QUANTILES] = {0.05, 0.1, 0.25, 0.5
 #define KEEP_4_HOURS  0.840896415253715 /* 2^(-1/4) */
 #define KEEP_WEEK     0.995882572104953 /* 2^(-1/168) */
 #define KEEP_4_DAYS   0.992805720491269 /* 2^(-1/96) */
-#define DAY_GAIN      0.3               /* of a profile's hour, for the newest day */
+#define DAY_GAIN      0.4               /* of a profile's hour, for the newest day */
 #define WEEK_GAIN     0.4
 #define SHARE_PRIOR   10.0 /* of the fleet's jobs */
 #define KIND_HOURS    6.0

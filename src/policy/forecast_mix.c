@@ -4,19 +4,19 @@
  * would pull a least-squares fit for days. What is lost by that, the mean, is given back by the
  * spread, which knows for each size of forecast what came on average. The spread is empirical (a
  * conformal predictive distribution, Vovk et al. 2005, in bins of the forecast's size) over a weak
- * prior: a negative binomial's share of nothing and a wide lognormal, worth PRIOR observations. */
+ * prior: a geometric law's share of nothing and a wide lognormal, worth PRIOR observations. */
 #include "policy/forecast_internal.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { NEAR_SIZES = 4 };
-#define PRIOR      20.0
+#define PRIOR      10.0
 #define ENOUGH     150.0 /* observations that a law wants */
 #define RATIO_LOW  -6.0  /* log2 of the lowest edge */
 #define RATIO_STEP 0.2
 #define SIZE_LOW   -8.0 /* log2 of the smallest size told apart */
-#define MIX_PRIOR  300.0
+#define MIX_PRIOR  1000.0
 #define NEAR_ZERO  0.15
 #define SMALLEST   0.00390625 /* 2^SIZE_LOW */
 
@@ -120,11 +120,11 @@ static double add_bin(const struct emp_forecast_spread *s, int b, float w,
     return sum;
 }
 
-/* A cluster process before anything is known: nothing with a negative binomial's chance (size 1/2);
+/* A cluster process before anything is known: nothing with a geometric law's chance;
  * else ratios as of a lognormal, two doublings wide, around what then makes the mean. */
 static void add_prior(double size, struct emp_forecast_law *l)
 {
-    double none = 1 / sqrt(1 + 2 * size), mass = 0, middle = log2(1 / (1 - none)) - 0.5,
+    double none = 1 / (1 + size), mass = 0, middle = log2(1 / (1 - none)) - 0.5,
            w[EMP_SPREAD_RATIOS];
     for (int r = 0; r < EMP_SPREAD_RATIOS; r++) {
         double z = (RATIO_LOW + (r + 0.5) * RATIO_STEP - middle) / 1.4;
