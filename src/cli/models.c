@@ -139,7 +139,8 @@ const struct emp_command emp_command_models = {
             "\n"
             "A model that jobs need, waiting or running, cannot be removed. Copies stay on the "
             "disks until\n"
-            "the room is wanted; where one stands, jobs may still ask for it. An entry of the\n"
+            "the room is wanted; where one stands, jobs may still ask for it. A pinned one stays. "
+            "An entry of the\n"
             "configuration file is back at the broker's next start.\n",
     .options = options,
     .client = true,
