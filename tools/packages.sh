@@ -16,6 +16,7 @@ packages_build=(
 )
 packages_test=(
     libcmocka-dev         # unit tests
+    libglpk-dev           # exact optimum that the placement plan is held against
     patch=patch           # planted bugs
     clang=clang           # second compiler
     clang-format=clang-format

@@ -19,6 +19,7 @@
 
 #include "base/random.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,8 +30,8 @@
 #define SCAN_ALL     64 /* machines of a scope; of larger ones: */
 #define SCAN_HOLDERS 16
 #define SCAN_OTHERS  32
-#define TRIES        400      /* of improvement, at effort 1 */
-#define TRIES_IDLE   150      /* without success: enough */
+#define TRIES        1000     /* of improvement, at effort 1 */
+#define TRIES_IDLE   250      /* without success: enough */
 #define WALKS_MAX    400000   /* of improvement, at effort 1 */
 #define GUESS_SETS   100      /* from so many sets on, refilling trusts guesses … */
 #define GENEROUS     2.0      /* … with this margin */
@@ -593,7 +594,8 @@ static void ruin(struct place *p, struct emp_random *r, uint32_t machine, bool a
     uint32_t held[PLACE_CHANGES_MAX], n = m->held_count;
     if (n > PLACE_CHANGES_MAX)
         n = PLACE_CHANGES_MAX;
-    memcpy(held, m->held, n * sizeof *held);
+    if (n > 0)
+        memcpy(held, m->held, n * sizeof *held);
     for (uint32_t i = 0; i < n; i++) {
         size_t cell = place_cell(p, machine, held[i]);
         if ((p->flags[cell] & COPY_FIXED) || (!all && emp_random_below(r, 2)))
@@ -609,6 +611,7 @@ static void ruin(struct place *p, struct emp_random *r, uint32_t machine, bool a
 /* A set that might be brought to a tier of one of the machines that are filled anew. */
 struct chance {
     double density; /* as measured last; at first what it looks like, generously */
+    double noise;   /* by which it is multiplied: what is best for now may not be in the end */
     uint32_t machine, set;
     uint8_t tier;
 };
@@ -617,8 +620,9 @@ struct refill {
     uint32_t count, machines[2], machine_count;
 };
 
-static void list_chances(struct place *p, struct refill *f)
+static void list_chances(struct place *p, struct refill *f, struct emp_random *r)
 {
+    bool noisy = emp_random_below(r, 2);
     f->count = 0;
     for (uint32_t k = 0; k < f->machine_count; k++)
         for (uint32_t i = 0; i < p->set_count; i++) {
@@ -633,18 +637,19 @@ static void list_chances(struct place *p, struct refill *f)
                 if (p->set_count > GUESS_SETS)
                     density = GENEROUS *
                               guess_density(p, s, machine, t, s->likely ? WITH_FETCH : 0, old);
+                double noise = noisy ? exp2(4 * emp_random_unit(r) - 2) : 1;
                 if (density > 0)
-                    f->at[f->count++] = (struct chance){density, machine, i, t};
+                    f->at[f->count++] = (struct chance){density * noise, noise, machine, i, t};
             }
             p->evaluations++;
         }
 }
 
 /* Fills the machines with the best there is for them; lazily, like the greedy rounds. */
-static void recreate(struct place *p, struct refill *f)
+static void recreate(struct place *p, struct refill *f, struct emp_random *r)
 {
     struct candidate c;
-    list_chances(p, f);
+    list_chances(p, f, r);
     while (f->count > 0) {
         uint32_t best = 0;
         double second = 0;
@@ -659,9 +664,10 @@ static void recreate(struct place *p, struct refill *f)
         const struct place_set *s = &p->sets[at->set];
         bool can = propose(p, s, at->machine, at->tier, s->likely ? WITH_FETCH : 0, &c) &&
                    c.net > EPSILON;
-        at->density = c.density;
-        if (can && c.density < second)
+        if (can && c.density * at->noise < second) {
+            at->density = c.density * at->noise;
             continue;
+        }
         if (can)
             apply(p, c.machine, c.change, c.count, c.net);
         f->at[best] = f->at[--f->count]; // once it is there, nothing is left to bring
@@ -702,11 +708,13 @@ static void improve(struct place *p)
         double before = p->gained;
         f.machine_count = n > 1 && emp_random_below(&r, 2) ? 2 : 1;
         f.machines[0] = able[emp_random_below(&r, n)];
-        f.machines[1] = able[emp_random_below(&r, n)];
-        f.machine_count = f.machines[0] == f.machines[1] ? 1 : f.machine_count;
+        do
+            f.machines[1] = able[emp_random_below(&r, n)];
+        while (f.machine_count == 2 && f.machines[1] == f.machines[0]);
+        bool all = emp_random_below(&r, 2);
         for (uint32_t k = 0; k < f.machine_count; k++)
-            ruin(p, &r, f.machines[k], emp_random_below(&r, 3) == 0);
-        recreate(p, &f);
+            ruin(p, &r, f.machines[k], all);
+        recreate(p, &f, &r);
         for (uint32_t k = 0; k < f.machine_count; k++)
             restore(p, f.machines[k]);
         if (p->gained > before + EPSILON)

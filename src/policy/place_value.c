@@ -140,7 +140,7 @@ static double expect(const struct place_set *s, const struct place_list *list, u
 /* The same for the list as it is, leaving its traces. */
 static void walk(const struct place_set *s, struct place_list *l)
 {
-    double none = 1, sum = 0;
+    double none = 1, sum = 0, last = 0;
     uint32_t f = 0, b = 0;
     while (none > CHANCE_NONE) {
         if (f < l->count && !(l->at[b].cost + s->run_s < l->at[f].cost)) {
@@ -148,18 +148,19 @@ static void walk(const struct place_set *s, struct place_list *l)
             h->none = none;
             h->sum = sum;
             h->busy_at = b;
+            last = h->cost;
             sum += none * h->p_free * h->free;
             none *= 1 - h->p_free;
         } else if (b < l->count && l->at[b].cost + s->run_s < s->none_s) {
             sum += none * l->at[b].p_busy * l->at[b].later;
             none *= 1 - l->at[b].p_busy;
-            b++;
+            last = l->at[b++].cost + s->run_s;
         } else {
             break;
         }
     }
     l->reached = f;
-    l->beyond = none > CHANCE_NONE ? INFINITY : f > 0 ? l->at[f - 1].cost : 0;
+    l->beyond = none > CHANCE_NONE ? INFINITY : last;
     l->expected = sum + none * s->none;
 }
 

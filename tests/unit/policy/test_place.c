@@ -144,6 +144,7 @@ static void random_fleets(void **state)
     for (long n = 0; n < 300; n++) {
         struct place_case c;
         case_init(&c);
+        c.settings.effort = 0.1;
         random_small(&c, &r, 1 + (uint32_t)emp_random_below(&r, 6),
                      2 + (uint32_t)emp_random_below(&r, 10), (uint32_t)emp_random_below(&r, 12));
         if (n % 2)
@@ -508,6 +509,7 @@ static void absurd_input(void **state)
     for (long n = 0; n < 300; n++) {
         struct place_case c;
         case_init(&c);
+        c.settings.effort = 0.1;
         random_small(&c, &r, 3, 5, 6);
         for (uint32_t i = 0; i < 3; i++) {
             struct emp_place_machine *m = &c.machines[i];
