@@ -95,7 +95,25 @@ static int open_data(struct emp_broker *b, struct emp_error *err)
 static void restored(void *ctx, const struct emp_change *change)
 {
     struct emp_broker *b = ctx;
+    emp_blackbox_restored(b->blackbox, change);
     emp_core_restore(b->core, change);
+}
+
+/* A broker without its black box is still a broker. */
+static void start_blackbox(struct emp_broker *b, uint64_t seed)
+{
+    struct emp_blackbox_options o = {
+        .data = b->data,
+        .bytes_max = b->o.blackbox_bytes,
+        .settings = b->o.settings,
+        .policy = emp_policy_default.name,
+        .seed = seed,
+        .now = emp_loop_now().wall,
+    };
+    struct emp_error err = {0};
+
+    if (o.bytes_max > 0 && emp_blackbox_open(&o, &b->blackbox, &err) < 0)
+        emp_log_error("nothing is recorded: %s", err.text);
 }
 
 static int restore(struct emp_broker *b, struct emp_error *err)
@@ -105,10 +123,13 @@ static int restore(struct emp_broker *b, struct emp_error *err)
 
     emp_os_random(&seed, sizeof seed);
     b->core = emp_core_new(b->o.settings, &emp_policy_default, seed);
+    start_blackbox(b, seed);
     int r = emp_store_restore(b->store, restored, b, &last, err);
     if (r < 0)
         return r;
-    emp_core_start(b->core, emp_loop_now(), last);
+    struct emp_now now = emp_loop_now();
+    emp_blackbox_started(b->blackbox, now, last);
+    emp_core_start(b->core, now, last);
     struct emp_core_stats s;
     emp_core_stats(b->core, &s);
     emp_log_info("restored %llu waiting and %llu running jobs, %u machines",
@@ -280,6 +301,7 @@ int emp_broker_run(const struct emp_broker_options *o)
     }
     if (r < 0)
         emp_log_error("%s", err.text);
+    emp_blackbox_close(b->blackbox);
     emp_core_free(b->core);
     emp_store_close(b->store);
     free(b->data);

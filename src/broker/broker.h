@@ -38,6 +38,7 @@ struct emp_broker_options {
     int64_t payload_cache_bytes; /* recent payloads kept in memory for ASSIGN; 0: 64 MB */
     int64_t retention_ms;     /* finished jobs are deleted after it; 0: 30 days; EMP_NEVER: kept */
     int64_t idle_timeout_ms;  /* of an HTTP connection; 0: 60 s */
+    int64_t blackbox_bytes;   /* of recordings of the core's inputs; 0: none are made */
     uint32_t http_threads;    /* 0: as the cores allow (1 … 8) */
     uint32_t connections_max; /* HTTP connections; 0: 10,000 */
     uint32_t event_streams_max; /* 0: 10,000 */

@@ -78,7 +78,10 @@ void emp_loop_step(struct emp_broker *b, const struct emp_event *event)
     size_t from = b->loop.batch->actions.count;
     struct emp_now now = emp_loop_now();
 
+    emp_blackbox_event(b->blackbox, now, event);
     emp_core_step(b->core, now, event, &b->loop.batch->actions);
+    emp_blackbox_answered(b->blackbox, b->loop.batch->actions.items + from,
+                          b->loop.batch->actions.count - from);
     b->loop.steps++;
     emp_loop_gather(b, from);
 }

@@ -5,6 +5,7 @@
 
 #include "broker/agents.h"
 #include "broker/auth.h"
+#include "broker/blackbox.h"
 #include "broker/broker.h"
 #include "broker/commit.h"
 #include "broker/events.h"
@@ -37,6 +38,7 @@ struct emp_broker {
 
     struct emp_loop loop; /* the rest is the loop's */
     struct emp_core *core;
+    struct emp_blackbox *blackbox; /* NULL: off */
     struct emp_payloads payloads;
     struct emp_agents agents;
     struct emp_events events;

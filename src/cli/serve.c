@@ -29,6 +29,7 @@ static struct emp_broker_options broker_options(const struct emp_config *c)
         .batch_bytes_max = b->batch_bytes_max,
         .artifact_bytes_max = b->artifact_bytes_max,
         .payload_cache_bytes = b->payload_cache_bytes,
+        .blackbox_bytes = b->blackbox_bytes,
         .retention_ms = b->retention_ms,
         .idle_timeout_ms = b->idle_timeout_ms,
         .http_threads = b->http_threads,

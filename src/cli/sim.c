@@ -18,6 +18,8 @@ static const struct emp_option options[] = {
     {"json", 0, "FILE", "run: write the figures there.", false, NULL},
     {"data", 0, "DIR", "export: data directory of a broker that does not run.", false, NULL},
     {"broker", 0, "URL", "export: a running broker.", false, NULL},
+    {"job", 0, "N", "replay: only what is about this job, by its number.", false, NULL},
+    {"quiet", 0, NULL, "replay: only whether it came out the same.", false, NULL},
     {"out", 0, "FILE", "export: where the trace goes.", false, NULL},
     {NULL, 0, NULL, NULL, false, NULL},
 };
@@ -90,6 +92,7 @@ static const struct {
     {"run", emp_sim_run, 1},
     {"scenarios", emp_sim_scenarios, 1},
     {"export", emp_sim_export, 0},
+    {"replay", emp_sim_replay, 1},
 };
 
 static int run(struct emp_cli *cli, struct emp_error *err)
@@ -112,7 +115,7 @@ static int run(struct emp_cli *cli, struct emp_error *err)
 
 const struct emp_command emp_command_sim = {
     .name = "sim",
-    .args = "check|run|scenarios [SCENARIO]|export",
+    .args = "check|run|scenarios [SCENARIO]|export|replay FILE",
     .summary = "Simulate the broker and its machines under a virtual clock.",
     .text = "check: random systems under faults, held against an oracle; one seed is one run, and "
             "gives the\nsame log every time. Exit status 1 when something was violated.\n"
@@ -120,7 +123,9 @@ const struct emp_command emp_command_sim = {
             "saw.\n"
             "scenarios: lists the built-in ones; with one (or a file of one's own), all that it "
             "assumes.\n"
-            "export: a broker's own history as a trace, for emp sim run --trace.\n",
+            "export: a broker's own history as a trace, for emp sim run --trace.\n"
+            "replay: a recording of a broker's black box (blackbox.size), decision for decision; "
+            "exit status 1 when\nthis build decides otherwise.\n",
     .options = options,
     .args_min = 1,
     .args_max = 2,

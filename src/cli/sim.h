@@ -12,5 +12,6 @@ bool emp_sim_seed(const char *text, uint64_t *ret);
 int emp_sim_run(struct emp_cli *cli, struct emp_error *err);       /* SCENARIO */
 int emp_sim_scenarios(struct emp_cli *cli, struct emp_error *err); /* [SCENARIO] */
 int emp_sim_export(struct emp_cli *cli, struct emp_error *err);    /* --data | --broker, --out */
+int emp_sim_replay(struct emp_cli *cli, struct emp_error *err);    /* FILE, --job, --quiet */
 
 #endif

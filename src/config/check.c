@@ -65,6 +65,13 @@ static bool starts_with(struct emp_str s, const char *prefix)
     return s.len > n && memcmp(s.ptr, prefix, n) == 0;
 }
 
+/* Less holds no more than the first minutes of a broker. */
+static void check_blackbox(struct emp_config *c)
+{
+    if (c->broker.blackbox_bytes > 0 && c->broker.blackbox_bytes < 32000000)
+        fault(c, plain_line(c, "blackbox.size"), "blackbox.size", "it must be 0 or at least 32mb");
+}
+
 static void check_agent(struct emp_config *c)
 {
     struct emp_str s = c->agent.broker;
@@ -252,7 +259,8 @@ static void check_services(struct emp_config *c)
 int emp_config_check(struct emp_config *c, struct emp_error *err)
 {
     static void (*const checks[])(struct emp_config *) = {
-        check_listen, check_order, check_pools, check_models, check_agent, check_services,
+        check_listen, check_order,    check_pools,    check_models,
+        check_agent,  check_services, check_blackbox,
     };
     uint32_t before = c->fault_count;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)

@@ -52,7 +52,8 @@ struct emp_config_broker {
     int64_t idle_timeout_ms;
     int64_t body_bytes_max, batch_bytes_max, artifact_bytes_max;
     int64_t payload_cache_bytes;
-    int64_t retention_ms; /* EMP_NEVER: finished jobs are kept for ever */
+    int64_t blackbox_bytes; /* 0: off */
+    int64_t retention_ms;   /* EMP_NEVER: finished jobs are kept for ever */
     struct emp_str *cors_origins, *api_keys, *agent_tokens;
     uint32_t cors_count, api_key_count, agent_token_count;
 };

@@ -346,6 +346,11 @@ void emp_sim_broker_release(struct emp_sim_broker *b)
     emp_arena_release(&arena);
 }
 
+static void restored(void *ctx, const struct emp_change *change)
+{
+    emp_core_restore(ctx, change);
+}
+
 void emp_sim_broker_start(struct emp_sim_broker *b)
 {
     const struct emp_core_stats none = {0};
@@ -355,7 +360,7 @@ void emp_sim_broker_start(struct emp_sim_broker *b)
     b->mono_offset = 1000 + (int64_t)emp_random_below(&b->random, 100000);
     b->core = emp_core_new(b->settings.core, b->settings.policy,
                            emp_mix64(b->system->world.seed + b->starts));
-    emp_sim_store_restore(&b->store, b->core);
+    emp_sim_store_restore(&b->store, restored, b->core);
     emp_core_start(b->core, emp_sim_broker_now(b), b->store.last_num);
     emp_core_stats(b->core, &stats);
     emp_sim_log(&b->system->world, EMP_SIM_TRACE_BROKER_UP, EMP_SIM_BROKER,

@@ -126,14 +126,15 @@ bool emp_sim_store_apply(struct emp_sim_store *s, const struct emp_change *chang
     return true;
 }
 
-void emp_sim_store_restore(const struct emp_sim_store *s, struct emp_core *core)
+void emp_sim_store_restore(const struct emp_sim_store *s,
+                           void (*restored)(void *ctx, const struct emp_change *change), void *ctx)
 {
     for (size_t i = 0; i < s->model_count; i++)
-        emp_core_restore(core, &s->models[i]);
+        restored(ctx, &s->models[i]);
     for (size_t i = 0; i < s->machine_count; i++)
-        emp_core_restore(core, &s->machines[i]);
+        restored(ctx, &s->machines[i]);
     for (size_t i = 0; i < s->learned_count; i++)
-        emp_core_restore(core, &s->learned[i]);
+        restored(ctx, &s->learned[i]);
     for (emp_job_num num = 1; num <= s->last_num; num++) {
         const struct emp_sim_stored_job *j = emp_sim_store_job(s, num);
         if (j == NULL || emp_job_state_terminal(j->record.state))
@@ -141,7 +142,7 @@ void emp_sim_store_restore(const struct emp_sim_store *s, struct emp_core *core)
         struct emp_change c = {.kind = EMP_CHANGE_JOB};
         c.job.record = j->record;
         c.job.spec = j->spec;
-        emp_core_restore(core, &c);
+        restored(ctx, &c);
     }
 }
 

@@ -29,7 +29,9 @@ void emp_sim_store_release(struct emp_sim_store *s);
 /* One change of a committed batch. False: a JOB change of a job it does not know, without a spec.
  */
 bool emp_sim_store_apply(struct emp_sim_store *s, const struct emp_change *change);
-void emp_sim_store_restore(const struct emp_sim_store *s, struct emp_core *core);
+/* Tells all that a broker finds again, in the real store's order. */
+void emp_sim_store_restore(const struct emp_sim_store *s,
+                           void (*restored)(void *ctx, const struct emp_change *change), void *ctx);
 
 /* NULL: it was never committed. */
 const struct emp_sim_stored_job *emp_sim_store_job(const struct emp_sim_store *s, emp_job_num num);

@@ -1,6 +1,7 @@
 /* `emp sim` against the history and the recordings of real brokers. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { limits, within } from './lib.mjs';
 
@@ -43,6 +44,53 @@ describe('export', { concurrency: 4 }, () => {
             [['--broker', 'http://127.0.0.1:9', '--out', w.path('x')], 69, /Failed to connect to 127\.0\.0\.1 port 9/],
         ]) {
             const p = await w.run(['sim', 'export', ...args]);
+            assert.equal(p.status, status, p.output);
+            assert.match(p.stderr, text);
+        }
+    }));
+});
+
+describe('black box', { concurrency: 4 }, () => {
+    const boxes = (broker) => readdirSync(path.join(broker.data, 'blackbox')).filter((f) => f.endsWith('.box')).sort().map((f) => path.join(broker.data, 'blackbox', f));
+    const config = { blackbox: { size: '64mb' }, retry: { base: '50ms' }, models: [{ name: 'm', bytes: 1000, urls: ['http://127.0.0.1:9/m'] }] };
+
+    it('a broker that was killed, and its next run, are replayed decision for decision', limits, within(async (w) => {
+        const broker = await w.broker({ config });
+        const agent = await w.agent(broker, { slots: 2 }).start();
+        const ids = [];
+        for (let i = 0; i < 40; i++) ids.push(await broker.simulate({ duration_ms: 20, fail_attempts: i % 7 === 4 ? 1 : 0, result: { big: 'x'.repeat(50_000) } }, { priority: i }));
+        await broker.post(`/api/jobs/${ids[0]}/cancel`);
+        await broker.state(ids[39], 'completed');
+        await broker.kill();
+        await broker.start();
+        for (const id of ids.slice(1)) await broker.state(id, 'completed');
+        assert.equal((await broker.delete('/api/models/m')).status, 200);
+        await broker.post(`/api/machines/${agent.id}/drain`);
+        await agent.stop();
+        await broker.stop();
+        const [first, second, ...none] = boxes(broker);
+        assert.equal(none.length, 0);
+        const one = await good(w, 'sim', 'replay', first);
+        assert.match(one, /job \d+ submitted\n/);
+        assert.match(one, new RegExp(`job \\d+ attempt 1 -> ${agent.id} at [\\d.]+ s`));
+        assert.match(one, /every step as recorded\n$/);
+        const two = await good(w, 'sim', 'replay', second, '--quiet');
+        assert.match(two, /^recorded by emp .* [1-9]\d* changes restored, \d+ events, \d+ actions, \d+ assignments\nevery step as recorded\n$/);
+        const forty = await good(w, 'sim', 'replay', first, '--job', '40');
+        assert.ok(forty.split('\n').filter((l) => / job /.test(l)).every((l) => / job 40 /.test(l)) && / job 40 requeued/.test(forty), forty);
+    }));
+
+    it('is off unless a size is configured, and wants a sensible one', limits, within(async (w) => {
+        const broker = await w.broker({});
+        assert.throws(() => boxes(broker), /ENOENT/);
+        const p = await w.run(['config', '--check', w.file('c.yaml', { blackbox: { size: '1mb' } })]);
+        assert.notEqual(p.status, 0);
+        assert.match(p.output, /blackbox.size: it must be 0 or at least 32mb/);
+    }));
+
+    it('what is no recording is refused', limits, within(async (w) => {
+        for (const [file, status, text] of [[w.file('x.box', 'nothing'), 2, /is no recording of a black box/], [w.path('none'), 3, /cannot be read/]]) {
+            const p = await w.run(['sim', 'replay', file]);
             assert.equal(p.status, status, p.output);
             assert.match(p.stderr, text);
         }

@@ -83,6 +83,8 @@ void emp_sim_check_seed(uint64_t seed, const struct emp_sim_check_options *o,
     c->system.world.trace.file = o->log;
     c->oracle.outside_only = o->outside_only;
     c->plan.broker.check = !o->outside_only;
+    if (o->watch)
+        o->watch(o->watch_ctx, &c->system);
     build(c);
     begin(c);
     emp_sim_world_run(&c->system.world, EMP_NEVER - 1);

@@ -21,11 +21,15 @@ struct emp_sim_check_result {
     char violation[EMP_SIM_VIOLATION_MAX]; /* empty: none */
 };
 
+struct emp_sim_system;
 struct emp_sim_check_options {
     FILE *log;    /* every entry as a line; NULL: none */
     FILE *report; /* on a violation the seed, the step and the last events; NULL: none */
     bool
         outside_only; /* the oracle alone: the brains' own checks (emp_core_check …) are left out */
+    void (*watch)(void *ctx, struct emp_sim_system *s); /* may add an observer before anything
+                                                           happens; NULL: nobody does */
+    void *watch_ctx;
 };
 void emp_sim_check_seed(uint64_t seed, const struct emp_sim_check_options *o,
                         struct emp_sim_check_result *ret);
