@@ -170,7 +170,8 @@ const struct emp_command emp_command_forecast = {
         "continues each line. Without TEST the last three horizons of each series are judged.\n"
         "genai: a line is a job, with columns created, base_model and, where there are such, "
         "loras, exec_s,\n"
-        "type, steps, images; lines without a time are passed over. Uses of each base model are "
+        "type, status, steps, images; lines without a time teach run times only. Uses of each base "
+        "model are "
         "forecast\n"
         "hour by hour by the code that plans online. Judged are TEST, or the days from --from to "
         "--to.\n",

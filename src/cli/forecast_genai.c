@@ -2,10 +2,10 @@
 
 #include "cli/csv.h"
 
-enum column { CREATED, BASE, LORAS, EXEC, TYPE, STEPS, IMAGES, COLUMNS };
+enum column { CREATED, BASE, LORAS, EXEC, TYPE, STEPS, IMAGES, STATUS, COLUMNS };
 
-static const char *const names[COLUMNS] = {"created", "base_model", "loras", "exec_s",
-                                           "type",    "steps",      "images"};
+static const char *const names[COLUMNS] = {"created", "base_model", "loras",  "exec_s",
+                                           "type",    "steps",      "images", "status"};
 
 struct place {
     uint32_t of[COLUMNS]; /* field of a column, from 1; 0: there is none */
@@ -83,7 +83,8 @@ static int take_record(const struct emp_csv *c, const struct place *p, uint32_t 
         (r = take_number(c, p, STEPS, &job->steps, err)) < 0 ||
         (r = take_number(c, p, IMAGES, &job->images, err)) < 0)
         return r;
-    struct emp_str base = get(c, p, BASE);
+    struct emp_str base = get(c, p, BASE), status = get(c, p, STATUS);
+    job->succeeded = status.len == 0 || emp_str_eq(status, EMP_STR("SUCCEED"));
     if (base.len)
         job->models[job->model_count++] = base;
     take_loras(job, get(c, p, LORAS));
@@ -110,7 +111,8 @@ int emp_genai_read(struct emp_cli *cli, const char *path, struct emp_genai *ret,
         if ((r = take_record(&c, &place, columns, &job, err)) < 0)
             return r;
         if (job.at == 0) {
-            ret->untimed++;
+            emp_arena_reserve(&cli->arena, ret->untimed, ret->untimed_count, ret->untimed_cap);
+            ret->untimed[ret->untimed_count++] = job;
             continue;
         }
         if (ret->count && job.at < ret->jobs[ret->count - 1].at)

@@ -15,12 +15,14 @@ struct emp_genai_job {
     uint32_t model_count;
     double exec_s; /* -1: not known */
     double steps, images;
+    bool succeeded; /* or nothing is said */
     uint32_t line;
 };
 struct emp_genai {
     struct emp_genai_job *jobs; /* in order of time */
     uint32_t count, cap;
-    uint32_t untimed; /* lines without a time, passed over */
+    struct emp_genai_job *untimed; /* lines without a time, which came before, in their order */
+    uint32_t untimed_count, untimed_cap;
 };
 
 /* Columns created and base_model are needed; loras (id:scale;…), exec_s, type, steps, images are

@@ -4,6 +4,7 @@
  * Classical methods see the same hours as counts. */
 #include "cli/forecast_genai.h"
 
+#include "policy/duration.h"
 #include "policy/forecast.h"
 #include "policy/series.h"
 
@@ -43,7 +44,9 @@ struct run {
     uint32_t base_count, base_cap;
     struct sums sums[BASELINES + 1]; /* ours is the last */
     double top_ours[TOPS], top_yesterday[TOPS], requests;
-    double update_ms;
+    struct emp_duration duration;
+    double *off; /* relative errors of run times on the judged days */
+    uint32_t judged_runs, held;
 };
 
 /* ---- scores ---- */
@@ -107,8 +110,7 @@ static void judge_baselines(struct run *r, const struct base *b, uint32_t hour, 
 }
 
 /* What part of the window's requests the k largest of `worth` had. */
-static void judge_tops(struct run *r, const double *worth, const double *came, double total,
-                       double *sums)
+static void judge_tops(struct run *r, const double *worth, const double *came, double *sums)
 {
     bool taken[4096] = {false};
     double sum = 0;
@@ -127,7 +129,6 @@ static void judge_tops(struct run *r, const double *worth, const double *came, d
         taken[best] = true;
         sum += came[best];
     }
-    (void)total;
 }
 
 /* ---- the run ---- */
@@ -164,8 +165,8 @@ static void judge_hour(struct run *r, uint32_t hour, struct emp_arena *scratch)
         expected[i] = b->expected;
         total += came[i];
     }
-    judge_tops(r, expected, came, total, r->top_ours);
-    judge_tops(r, yesterday, came, total, r->top_yesterday);
+    judge_tops(r, expected, came, r->top_ours);
+    judge_tops(r, yesterday, came, r->top_yesterday);
     r->requests += total;
 }
 
@@ -229,6 +230,69 @@ static int span(const struct run *r, const struct emp_forecast_options *o, emp_w
     return 0;
 }
 
+/* ---- run times ---- */
+
+static struct emp_duration_job work_of(const struct emp_genai_job *j)
+{
+    return (struct emp_duration_job){.service = j->type,
+                                     .models = j->models,
+                                     .model_count = j->model_count,
+                                     .steps = j->steps,
+                                     .images = j->images};
+}
+
+static bool has_run(const struct emp_genai_job *j)
+{
+    return j->succeeded && j->exec_s > 0;
+}
+
+static void learn_run(struct run *r, const struct emp_genai_job *j)
+{
+    struct emp_duration_job work = work_of(j);
+    emp_duration_observe(&r->duration, &work, (int64_t)(j->exec_s * 1000));
+}
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Guesses each judged job's run time at its submission, when those are known that had ended. */
+static void judge_runs(struct run *r, emp_wall_ms from, emp_wall_ms to)
+{
+    const struct emp_genai *t = r->trace;
+    uint32_t *running = emp_arena_array(&r->cli->arena, uint32_t, t->count), n = 0;
+    r->off = emp_arena_array(&r->cli->arena, double, t->count);
+    emp_duration_init(&r->duration, &r->cli->arena);
+    for (uint32_t i = 0; i < t->untimed_count; i++)
+        if (has_run(&t->untimed[i]))
+            learn_run(r, &t->untimed[i]);
+    for (uint32_t i = 0; i < t->count && t->jobs[i].at < to; i++) {
+        const struct emp_genai_job *j = &t->jobs[i];
+        uint32_t left = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            const struct emp_genai_job *other = &t->jobs[running[k]];
+            if (other->at + (emp_wall_ms)(other->exec_s * 1000) <= j->at)
+                learn_run(r, other);
+            else
+                running[left++] = running[k];
+        }
+        n = left;
+        if (!has_run(j))
+            continue;
+        struct emp_duration_guess g;
+        struct emp_duration_job work = work_of(j);
+        if (j->at >= from && emp_duration_guess(&r->duration, &work, &g)) {
+            double ms = j->exec_s * 1000;
+            r->off[r->judged_runs++] = fabs((double)g.p50_ms - ms) / ms;
+            r->held += ms >= (double)g.p05_ms && ms <= (double)g.p95_ms;
+        }
+        running[n++] = i;
+    }
+    qsort(r->off, r->judged_runs, sizeof *r->off, by_number);
+}
+
 /* ---- output ---- */
 
 static void more_json(const struct emp_forecast_report *report, struct emp_writer *w)
@@ -236,6 +300,13 @@ static void more_json(const struct emp_forecast_report *report, struct emp_write
     const struct run *r = report->more;
     emp_write_double(w, "coverage_80_plain",
                      r->sums[BASELINES].covered_plain / r->sums[BASELINES].cells);
+    if (r->judged_runs) {
+        emp_write_object(w, "duration");
+        emp_write_i64(w, "jobs", r->judged_runs);
+        emp_write_double(w, "median_error", r->off[r->judged_runs / 2]);
+        emp_write_double(w, "coverage_90", (double)r->held / r->judged_runs);
+        emp_write_end(w);
+    }
     emp_write_object(w, "top");
     for (int t = 0; t < TOPS; t++) {
         char *name = emp_arena_printf(&r->cli->arena, "%u", tops[t]);
@@ -254,6 +325,10 @@ static void more_text(const struct emp_forecast_report *report, struct emp_buf *
     for (int t = 0; t < TOPS; t++)
         emp_buf_printf(out, "  top %-2u  forecast %.1f%%, yesterday's %.1f%%\n", tops[t],
                        100 * r->top_ours[t] / r->requests, 100 * r->top_yesterday[t] / r->requests);
+    if (r->judged_runs)
+        emp_buf_printf(
+            out, "run times of %u jobs: median error %.1f%%, 90%% interval holds %.1f%%\n",
+            r->judged_runs, 100 * r->off[r->judged_runs / 2], 100.0 * r->held / r->judged_runs);
 }
 
 static void report(struct run *r, struct emp_forecast_report *ret)
@@ -317,6 +392,7 @@ int emp_forecast_eval_genai(struct emp_cli *cli, const struct emp_forecast_optio
         judge_hour(r, hour, &scratch);
     }
     emp_arena_release(&scratch);
+    judge_runs(r, r->first + from * HOUR, r->first + to * HOUR);
     ret->header = emp_arena_printf(&cli->arena,
                                    "%u jobs, %u base models, %u hours judged, %u ahead",
                                    trace->count, r->base_count, to - from, r->horizon);

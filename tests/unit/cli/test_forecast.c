@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
 struct fixture {
     struct emp_cli cli;
     struct emp_forecast_report report;
@@ -127,6 +129,93 @@ static void without_a_test_the_end_is_judged(void **state)
     end(&f);
 }
 
+/* A trace of six days: base A every 10 minutes in office hours, B now and then. */
+static void put_trace(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("seq,created,type,status,exec_s,images,steps,base_model,loras\n", file);
+    for (int i = 0; i < 40; i++)
+        fprintf(file, "%d,,TXT_2_IMG,,%d,1,30,A,\n", i, 20 + i % 3);
+    for (int day = 1; day <= 6; day++)
+        for (int m = 9 * 60; m < 18 * 60; m += 10)
+            fprintf(file, "%d,2025-03-%02d %02d:%02d:00,TXT_2_IMG,SUCCEED,%d,1,30,%s,%s\n", m, day,
+                    m / 60, m % 60, 20 + m / 10 % 3, m % 170 ? "A" : "B",
+                    m % 40 ? "" : "L1:0.8;L2:1");
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_trace_is_judged(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    put_trace(f.train);
+    struct emp_forecast_options o = {.train = f.train, .from = "2025-03-06"};
+    assert_int_equal(emp_forecast_eval_genai(&f.cli, &o, &f.report, &f.err), 0);
+    const struct emp_forecast_score *ours = score(&f, "ours");
+    assert_true(ours->wape < 0.3); // six an hour from nine to six, and little else
+    assert_true(ours->wape < score(&f, "naive")->wape);
+    assert_true(ours->coverage_80 > 0.5 && ours->coverage_80 <= 1);
+    struct emp_writer w;
+    struct emp_buf out;
+    emp_buf_init(&out, 1 << 16);
+    emp_writer_init(&w, &out);
+    emp_write_object(&w, NULL);
+    f.report.more_json(&f.report, &w);
+    emp_write_end(&w);
+    assert_non_null(strstr(out.data, "\"duration\":{\"jobs\":54,"));
+    assert_non_null(strstr(out.data, "\"10\":{\"ours\":1"));
+    emp_buf_release(&out);
+    end(&f);
+}
+
+static void faults_of_a_trace_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"", "/train.csv: it is empty"},
+        {"created,model\n", "/train.csv:1: there is no column \"base_model\" in the heading"},
+        {"created,base_model\n2025-03-01 09:00:00,A\nyesterday,A\n",
+         "/train.csv:3: \"yesterday\" is not a time"},
+        {"created,base_model\n2025-03-01 09:00:00\n", "/train.csv:2: 1 fields, the heading has 2"},
+        {"created,base_model,exec_s\n2025-03-01 09:00:00,A,long\n",
+         "/train.csv:2: field 3, \"long\", is not a number"},
+        {"created,base_model\n2025-03-02 09:00:00,A\n2025-03-01 09:00:00,A\n",
+         "/train.csv:3: earlier than the line before it"},
+        {"created,base_model\n,A\n", "no line of the trace has a time"},
+        {"created,base_model\n2025-03-02 09:00:00,A\n", "nothing to judge"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fixture f;
+        begin(&f);
+        put(f.train, cases[i].text);
+        struct emp_forecast_options o = {.train = f.train};
+        assert_true(emp_forecast_eval_genai(&f.cli, &o, &f.report, &f.err) < 0);
+        if (!strstr(f.err.text, cases[i].error))
+            fail_msg("case %zu: %s", i, f.err.text);
+        end(&f);
+    }
+}
+
+static void what_cannot_be_asked_of_a_trace(void **state)
+{
+    (void)state;
+    static const struct emp_forecast_options cases[] = {
+        {.horizon = 3}, {.from = "11.2.2025"}, {.to = "2025-02-30"}, {.from = "2030-01-01"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fixture f;
+        begin(&f);
+        put_trace(f.train);
+        struct emp_forecast_options o = cases[i];
+        o.train = f.train;
+        assert_int_equal(emp_forecast_eval_genai(&f.cli, &o, &f.report, &f.err), EMP_E_INVALID);
+        end(&f);
+    }
+}
+
 /* Published: M4's own table of accuracies. */
 static void m4_hourly(void **state)
 {
@@ -167,6 +256,9 @@ int main(void)
         cmocka_unit_test(errors_by_hand),
         cmocka_unit_test(what_is_wrong_is_said_with_its_line),
         cmocka_unit_test(without_a_test_the_end_is_judged),
+        cmocka_unit_test(a_trace_is_judged),
+        cmocka_unit_test(faults_of_a_trace_are_named),
+        cmocka_unit_test(what_cannot_be_asked_of_a_trace),
         cmocka_unit_test(m4_hourly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
