@@ -21,6 +21,9 @@ int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, stru
 {
     m->loop = loop;
     m->lock.fd = -1;
+    emp_arena_init(&m->arena, 0);
+    emp_map_init(&m->by_path, &m->arena);
+    emp_slab_init(&m->keys, &m->arena, EMP_MODELS_KEY);
     int r = emp_dir_make(dir, 0755, err);
     if (r < 0)
         return r;
@@ -42,6 +45,7 @@ int emp_models_init(struct emp_models *m, uv_loop_t *loop, const char *dir, stru
 void emp_models_release(struct emp_models *m)
 {
     emp_dir_lock_release(&m->lock);
+    emp_arena_release(&m->arena);
 }
 
 /* ---------------------------------------------------------------- paths */
@@ -86,7 +90,26 @@ int emp_models_path(const struct emp_models *m, struct emp_str path, char out[EM
 
 /* ---------------------------------------------------------------- notes */
 
-int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n,
+static uint64_t path_hash(struct emp_str path)
+{
+    return emp_str_hash(path) | 1; // 0 is no key
+}
+
+/* A path has one note; what became of the one before is seen when it is read. */
+static void index_note(struct emp_models *m, struct emp_str name, struct emp_str path)
+{
+    uint32_t at;
+    char *key;
+    if (emp_map_get(&m->by_path, path_hash(path), &at)) {
+        key = emp_slab_at(&m->keys, at);
+    } else {
+        key = emp_slab_new(&m->keys, &at);
+        emp_map_put(&m->by_path, path_hash(path), at);
+    }
+    key_of(name, key);
+}
+
+int emp_models_note_write(struct emp_models *m, const struct emp_models_note *n,
                           struct emp_error *err)
 {
     char path[EMP_MODELS_PATH];
@@ -109,6 +132,8 @@ int emp_models_note_write(const struct emp_models *m, const struct emp_models_no
                                    "the notes on model \"%.*s\" are too long", EMP_STR_FMT(n->name))
                         : emp_file_write_atomic(path, text.data, text.len, 0644, err);
     emp_buf_release(&text);
+    if (r == 0)
+        index_note(m, n->name, n->path);
     return r;
 }
 
@@ -215,6 +240,7 @@ static bool take_note(struct search *s, const char *path)
         return false;
     }
     emp_intern(&s->paths, n.path);
+    index_note(s->m, n.name, n.path);
     add_found(s, &f);
     return true;
 }
@@ -305,20 +331,14 @@ int emp_models_inventory(struct emp_models *m, struct emp_arena *a, struct emp_m
 struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a,
                                      struct emp_str name, struct emp_str path)
 {
-    struct emp_str owner = {0};
-    DIR *d = opendir(m->aside);
-    struct dirent *e;
-    while (d && owner.len == 0 && (e = readdir(d))) {
-        struct emp_models_note n;
-        if (!ends_with(e->d_name, ".json") ||
-            read_note(emp_arena_printf(a, "%s/%s", m->aside, e->d_name), a, &n) < 0)
-            continue;
-        if (emp_str_eq(n.path, path) && !emp_str_eq(n.name, name))
-            owner = n.name;
-    }
-    if (d)
-        closedir(d);
-    return owner;
+    struct emp_models_note n;
+    uint32_t at;
+    if (!emp_map_get(&m->by_path, path_hash(path), &at))
+        return (struct emp_str){0};
+    const char *key = emp_slab_at(&m->keys, at);
+    bool other = read_note(emp_arena_printf(a, "%s/%s.json", m->aside, key), a, &n) >= 0 &&
+                 emp_str_eq(n.path, path) && !emp_str_eq(n.name, name);
+    return other ? n.name : (struct emp_str){0};
 }
 
 /* ---------------------------------------------------------------- deleting */

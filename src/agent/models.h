@@ -18,6 +18,8 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/map.h"
+#include "base/slab.h"
 #include "domain/model.h"
 #include "machine/machine.h"
 #include "os/files.h"
@@ -31,6 +33,9 @@ struct emp_models {
     char dir[EMP_MODELS_PATH];   /* absolute */
     char aside[EMP_MODELS_PATH]; /* DIR/.emp */
     struct emp_dir_lock lock;    /* on it */
+    struct emp_arena arena;      /* of the index */
+    struct emp_map by_path;      /* hash of a noted path -> number in keys; may be out of date */
+    struct emp_slab keys;        /* char[EMP_MODELS_KEY]: KEY of the note that has it */
 };
 
 /* Makes the directories; `dir` is made absolute. 0 or EMP_E_*; CONFLICT: another agent keeps its
@@ -63,12 +68,13 @@ struct emp_models_note {
     int64_t bytes;
     bool pinned;
 };
-int emp_models_note_write(const struct emp_models *m, const struct emp_models_note *n,
+int emp_models_note_write(struct emp_models *m, const struct emp_models_note *n,
                           struct emp_error *err);
 void emp_models_note_drop(const struct emp_models *m, struct emp_str name);
 int emp_models_note_read(const struct emp_models *m, struct emp_str name, struct emp_arena *a,
                          struct emp_models_note *ret);
-/* The name of another model whose path this is; empty when there is none. In the arena. Blocks. */
+/* The name of another model whose path this is; empty when there is none. In the arena. Reads one
+ * note at most; knows those of the inventory and those written since. */
 struct emp_str emp_models_path_owner(const struct emp_models *m, struct emp_arena *a,
                                      struct emp_str name, struct emp_str path);
 

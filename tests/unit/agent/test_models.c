@@ -306,6 +306,21 @@ static void the_owner_of_a_path_is_known(void **state)
         emp_str_eq(emp_models_path_owner(m, &p->arena, EMP_STR("two"), path), EMP_STR("one")));
     assert_int_equal(emp_models_path_owner(m, &p->arena, EMP_STR("one"), path).len, 0);
     assert_int_equal(emp_models_path_owner(m, &p->arena, EMP_STR("two"), EMP_STR("other")).len, 0);
+
+    note(m, "one", "y.bin", 1000); // its entry was replaced: the old path is free
+    assert_int_equal(emp_models_path_owner(m, &p->arena, EMP_STR("two"), path).len, 0);
+    note(m, "two", "x/same.bin", 1000);
+    assert_true(
+        emp_str_eq(emp_models_path_owner(m, &p->arena, EMP_STR("one"), path), EMP_STR("two")));
+    emp_models_note_drop(m, EMP_STR("two"));
+    assert_int_equal(emp_models_path_owner(m, &p->arena, EMP_STR("one"), path).len, 0);
+
+    put(place_path(p, "models/y.bin"), 1000); // and who comes anew learns it from the inventory
+    emp_models_release(m);
+    assert_int_equal(emp_models_init(m, &p->loop, place_path(p, "models"), NULL), 0);
+    inventory(p, m, NULL);
+    assert_true(emp_str_eq(emp_models_path_owner(m, &p->arena, EMP_STR("two"), EMP_STR("y.bin")),
+                           EMP_STR("one")));
 }
 
 static void paths_stay_inside(void **state)
