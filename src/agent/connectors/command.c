@@ -285,15 +285,20 @@ static void on_stdout(void *ctx, const char *data, size_t len)
             n++;
         bool stop = n < len;
         n += stop;
-        if (r->out.len + n >
-            EMP_COMMAND_RESULT_BYTES_MAX) { // the rest is read for its progress alone
-            r->out_over = true;
-            r->out.len = r->line;
+        if (r->out.len + n > EMP_COMMAND_RESULT_BYTES_MAX) {
+            r->out_over = true; // no result any more: the rest is read for its progress alone
+            if (r->line && r->out.len > r->line)
+                memmove(r->out.data, r->out.data + r->line, r->out.len - r->line);
+            r->out.len -= r->line;
+            r->line = 0;
+            if (r->out.len + n > EMP_COMMAND_RESULT_BYTES_MAX)
+                r->out.len = 0; // a line that no progress is as long as
         }
         if (n < EMP_COMMAND_RESULT_BYTES_MAX)
             emp_buf_add(&r->out, data, n);
         if (stop && !r->out.failed) {
-            if (r->out_over || take_progress(r, r->out.data + r->line, r->out.len - r->line - 1)) {
+            bool taken = take_progress(r, r->out.data + r->line, r->out.len - r->line - 1);
+            if (taken || r->out_over) {
                 r->out.len = r->line;
                 r->out.data[r->out.len] = '\0';
             }

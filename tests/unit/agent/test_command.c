@@ -133,6 +133,21 @@ static void the_prefix_is_the_operators(void **state)
                         "started\nprogress 12 fps\ncompleted {\"stdout\":\"progress 3\\n\"}\n");
 }
 
+/* However much it says: past what a result may have, standard output is read for its progress. */
+static void progress_goes_on_behind_much_output(void **state)
+{
+    static const char *const much[] = {
+        "yes x | head -c 4194000; echo progress 7; yes y | head -c 9000000; echo progress 8",
+        "head -c 4194300 /dev/zero | tr '\\000' a; echo; echo progress 7; head -c 30000000 "
+        "/dev/zero; "
+        "echo; echo progress 8"};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig g = {.def.result = EMP_COMMAND_RESULT_NONE};
+        assert_string_equal(run(&g, *state, much[i], "{}"),
+                            "started\nprogress 7 \nprogress 8 \ncompleted \n");
+    }
+}
+
 static void progress_comes_while_it_runs(void **state)
 {
     struct place *p = *state;
@@ -412,6 +427,7 @@ int main(int argc, char **argv)
         PLACED(a_result_too_long_is_refused),
         PLACED(progress_lines_are_progress),
         PLACED(the_prefix_is_the_operators),
+        PLACED(progress_goes_on_behind_much_output),
         PLACED(progress_comes_while_it_runs),
         PLACED(inputs_go_in_and_outputs_come_out),
         PLACED(an_output_that_was_promised_must_come),
