@@ -3,8 +3,8 @@
  * Machines × models cells of a byte hold where copies stand: 2 MB for 1,000 × 2,000, which makes
  * "what does this machine lack of that set" a few loads. Demands become sets in scopes. Beside them
  * stand guides. A base that 300 rare sets share is wanted often though none of the sets is, so
- * searching set by set would never fetch it: a guide is the base by itself, or the base and one
- * add-on, with the demand of all sets that contain these. */
+ * searching set by set would never fetch it: a guide is the base by itself, another large model by
+ * itself, or the base and one add-on, with the demand of all sets that contain these. */
 #include "policy/place_internal.h"
 
 #include "base/random.h"
@@ -339,8 +339,12 @@ static void build_sets(struct place *p)
         if (s.model_count < 2)
             continue;
         guide_part(p, i, s.models, 1);
-        for (uint32_t k = 1; k < s.model_count && s.model_count > 2; k++)
-            guide_part(p, i, (uint32_t[]){s.models[0], s.models[k]}, 2);
+        for (uint32_t k = 1; k < s.model_count; k++) {
+            if (p->bytes[s.models[k]] * 2 >= p->bytes[s.models[0]]) // not a mere add-on
+                guide_part(p, i, &s.models[k], 1);
+            if (s.model_count > 2)
+                guide_part(p, i, (uint32_t[]){s.models[0], s.models[k]}, 2);
+        }
     }
     for (uint32_t i = 0; i < p->set_count; i++) {
         struct place_set *s = &p->sets[i];

@@ -60,6 +60,7 @@ struct place_set {
     double miss;            /* 1 - chance of any use, with all sets that contain it */
     double confidence;      /* mean of those, by weight */
     double run_s, concurrency;
+    int64_t bytes; /* of all its models */
     double none_s; /* wait where all has to be brought */
     double none;   /* what that counts */
     struct place_list list[WINDOWS];

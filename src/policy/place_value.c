@@ -7,6 +7,10 @@
  * in as many steps as it takes until the chance that nothing was free is nil. Being the expected
  * minimum over options, the value has diminishing returns in replicas.
  *
+ * What a holder lacks comes over its own link, but counts as no faster than the mean: a fast link
+ * is there without the copy as well, and a crumb on each machine that has one would look like a
+ * gain.
+ *
  * "Busy" joins two causes: other work (the machine's busy share u), and the set's own bursts, which
  * the mean load hides: a job that finds `a` jobs of its set running on average finds a holder busy
  * with one of them by a / (1 + a). Together: 1 - (1 - u) / (1 + a).
@@ -45,17 +49,19 @@ void place_cost(const struct place *p, const struct place_set *s, uint32_t machi
 {
     const struct place_machine *m = &p->machine[machine];
     const uint8_t *tier = p->tier + machine;
-    double near = 0, far = 0;
+    double near = 0, far = 0, mean_s = p->scopes[s->scope].link_s;
+    double link_s = m->link_s > mean_s ? m->link_s : mean_s;
     bool holds = false;
     for (uint32_t i = 0; i < s->model_count; i++) {
         uint32_t model = s->models[i];
         uint8_t t = tier[(size_t)model * p->machines];
-        double fetch = t == TIER_NONE ? fetch_s(p, model, m->link_s) : 0;
+        double fetch = t == TIER_NONE ? fetch_s(p, model, link_s) : 0;
         double load = p->in->models[model].loads ? (double)p->bytes[model] : 0;
         holds |= t != TIER_NONE;
         far += fetch + load * m->disk_s;
         near += fetch + load * (t == TIER_GPU ? 0 : t == TIER_RAM ? m->ram_s : m->disk_s);
     }
+    holds &= s->bytes <= m->budget[TIER_DISK];
     ret[WINDOW_NEAR] = holds && near < s->none_s ? near : INFINITY;
     ret[WINDOW_FAR] = holds && far < s->none_s ? far : INFINITY;
 }
@@ -275,6 +281,7 @@ static void init_none(const struct place *p, struct place_set *s)
     double cost = scope->queue * s->run_s;
     for (uint32_t i = 0; i < s->model_count; i++) {
         uint32_t model = s->models[i];
+        s->bytes += p->bytes[model];
         cost += fetch_s(p, model, scope->link_s);
         if (p->in->models[model].loads)
             cost += (double)p->bytes[model] * scope->disk_s;

@@ -85,12 +85,14 @@ static void place_copies(struct program *g)
 static double combo_cost(const struct place *p, const struct place_set *s, uint32_t m, uint32_t q,
                          enum place_window w)
 {
-    double cost = 0;
+    double cost = 0, mean_s = p->scopes[s->scope].link_s;
+    if (s->bytes > p->machine[m].budget[TIER_DISK])
+        return INFINITY;
     for (uint32_t k = 0; k < s->model_count; k++, q /= TIER_COUNT) {
         double bytes = (double)p->bytes[s->models[k]];
         uint32_t t = q % TIER_COUNT;
         if (t == TIER_NONE)
-            cost += bytes * p->machine[m].link_s;
+            cost += bytes * fmax(p->machine[m].link_s, mean_s);
         if (t == TIER_RAM && w == WINDOW_NEAR)
             cost += bytes * p->machine[m].ram_s;
         else if (t != TIER_GPU || w == WINDOW_FAR)
