@@ -37,11 +37,12 @@ const double emp_forecast_levels[EMP_FORECAST_QUANTILES] = {0.05, 0.1, 0.25, 0.5
 #define SILENT_HOURS  EMP_FORECAST_WEEK
 
 enum { CLASS_MODELS, CLASS_YOUNG, CLASS_PLACES, CLASSES }; // young: models on their first day
-enum { WEEK_USES_MIN = 30 };
+enum { WEEK_USES_MIN = 30, SHAPES_EVERY = 6 /* hours, in a replay */ };
 
 struct learner {
     struct emp_forecast_mix mix;
     struct emp_forecast_spread spread;
+    struct emp_forecast_shapes shapes; /* of it, as of some hours ago at most */
     double missed, came;
 };
 
@@ -76,6 +77,13 @@ struct emp_forecast_state {
     uint32_t next; /* hour that is to be taken next; 0: nothing was taken yet */
 };
 
+static void make_shapes(struct emp_forecast_state *s)
+{
+    for (int c = 0; c < CLASSES; c++)
+        for (int w = 0; w < EMP_FORECAST_WINDOWS; w++)
+            emp_forecast_shapes_make(&s->learner[c][w].spread, &s->learner[c][w].shapes);
+}
+
 void emp_forecast_init(struct emp_forecast *f, struct emp_arena *arena,
                        const struct emp_usage *usage)
 {
@@ -83,6 +91,7 @@ void emp_forecast_init(struct emp_forecast *f, struct emp_arena *arena,
     for (int c = 0; c < CLASSES; c++)
         for (int w = 0; w < EMP_FORECAST_WINDOWS; w++)
             emp_forecast_mix_init(&f->state->learner[c][w].mix);
+    make_shapes(f->state);
 }
 
 static bool is_learned(enum emp_usage_kind k)
@@ -131,6 +140,8 @@ static struct emp_forecast_view view_of(const struct emp_forecast *f, enum emp_f
 {
     const struct one *fleet = &f->state->of[EMP_USAGE_FLEET];
     struct emp_forecast_view v = {.f = f, .window = w, .at = at};
+    v.aligned = at == f->state->next * HOUR;
+    v.has_fine = f->usage->last_at - at < (EMP_USAGE_FINE_KEPT - 12) * FINE;
     v.hours = (double)emp_forecast_window_ms[w] / (double)HOUR;
     v.profile = over(fleet, usual, at, v.hours);
     double pace = fleet->slow, doubt = 1 + 0.05 * pace; // where the profile is near zero
@@ -159,16 +170,27 @@ static double young_rate(const struct emp_forecast_state *s, uint32_t group, con
     return (like * KIND_HOURS + o->slow * o->hours) / (KIND_HOURS + o->hours);
 }
 
+static bool is_silent(const struct one *o, uint32_t hour)
+{
+    return hour > o->last && hour - o->last > SILENT_HOURS;
+}
+
 static void experts(const struct emp_forecast_view *v, uint32_t number, float x[EMP_EXPERTS])
 {
     const struct emp_forecast_state *s = v->f->state;
     const struct emp_usage_series *series = &v->f->usage->series[number];
     const struct one *o = &s->of[number], *fleet = &s->of[EMP_USAGE_FLEET];
+    uint32_t hour_now = (uint32_t)(v->at / HOUR);
+    if (is_silent(o, hour_now)) { // its state stands still: only its slow level fades
+        memset(x, 0, EMP_EXPERTS * sizeof *x);
+        x[EMP_EXPERT_TSB] = (float)(o->slow * v->shape * pow(KEEP_WEEK, hour_now - o->last));
+        return;
+    }
     double share_96 = fleet->sum_96 > 0 ? o->sum_96 / fleet->sum_96 : 0;
     double share_48 = (o->sum_48 + SHARE_PRIOR * share_96) / (fleet->sum_48 + SHARE_PRIOR);
     double share_12 = (o->sum_12 + SHARE_PRIOR * share_96) / (fleet->sum_12 + SHARE_PRIOR);
-    double hour = emp_usage_between(series, v->at - HOUR, v->at, v->at);
-    double fine = emp_usage_between(series, v->at - FINE, v->at, v->at);
+    double hour = v->aligned ? o->last_hour : emp_usage_between(series, v->at - HOUR, v->at, v->at);
+    double fine = v->has_fine ? emp_usage_between(series, v->at - FINE, v->at, v->at) : hour / 6;
     double day = over(o, day_of, v->at, v->hours);
     x[EMP_EXPERT_SHARE_LONG] = (float)(share_48 * v->levelled);
     x[EMP_EXPERT_SHARE_SHORT] = (float)(share_12 * v->levelled);
@@ -207,18 +229,12 @@ static void learn(struct learner *l, struct one *o, enum emp_forecast_window w,
                   const float x[EMP_EXPERTS], double y)
 {
     double size = emp_forecast_mix_of(&l->mix, x);
-    struct emp_forecast_law law;
     if (size > 0.05 || y > 0) { // the median of less is 0
-        emp_forecast_law_of(&l->spread, size, &law);
+        struct emp_forecast_law law = emp_forecast_law_of(&l->shapes, size);
         score(l, o, w, emp_forecast_law_quantile(&law, 0.5), y);
     }
     emp_forecast_mix_learn(&l->mix, x, y);
     emp_forecast_spread_learn(&l->spread, size, y);
-}
-
-static bool is_silent(const struct one *o, uint32_t hour)
-{
-    return hour - o->last > SILENT_HOURS;
 }
 
 /* The longer windows: the pending forecast that is over now, and the next one. */
@@ -283,6 +299,8 @@ static void learn_hour(struct emp_forecast *f, uint32_t hour, bool has_fine)
             emp_forecast_mix_settle(&l->mix, KEEP_WEEK);
             l->missed *= KEEP_WEEK;
             l->came *= KEEP_WEEK;
+            if (hour % SHAPES_EVERY == 0)
+                emp_forecast_shapes_make(&l->spread, &l->shapes);
             if (hour % 24 == 0)
                 emp_forecast_spread_forget(&l->spread, 0.95F); // half in two weeks
         }
@@ -400,6 +418,8 @@ void emp_forecast_update(struct emp_forecast *f, emp_wall_ms now)
         bool has_fine = (end - s->next) * 6 + 12 < EMP_USAGE_FINE_KEPT;
         learn_hour(f, s->next, has_fine);
         take_hour(f, s->next);
+        if (s->next + 1 == end)
+            make_shapes(s);
     }
 }
 
@@ -415,7 +435,7 @@ static double confidence(const struct learner *l, const struct one *o, enum emp_
 
 static void law_into(const struct emp_forecast_law *l, struct emp_forecast_one *ret)
 {
-    ret->expected = l->mean;
+    ret->expected = emp_forecast_law_mean(l);
     for (int i = 0; i < EMP_FORECAST_QUANTILES; i++)
         ret->quantiles[i] = emp_forecast_law_quantile(l, emp_forecast_levels[i]);
     ret->any = 1 - emp_forecast_law_below(l, 0);
@@ -431,11 +451,9 @@ static struct emp_forecast_law law_for(const struct emp_forecast_view *v, uint32
                                        double part)
 {
     const struct learner *l = learner_of(v->f, number, v->window);
-    struct emp_forecast_law law;
     float x[EMP_EXPERTS];
     experts(v, number, x);
-    emp_forecast_law_of(&l->spread, part * emp_forecast_mix_of(&l->mix, x), &law);
-    return law;
+    return emp_forecast_law_of(&l->shapes, part * emp_forecast_mix_of(&l->mix, x));
 }
 
 /* The series whose forecast a series' own is a part of, and which: a set's is its base's, by how
@@ -478,7 +496,10 @@ void emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t number,
     struct emp_forecast_law law = law_for(v, whole, part);
     law_into(&law, ret);
     if (whole != number) // parts add up to the whole
-        ret->expected = part * law_for(v, whole, 1).mean;
+    {
+        struct emp_forecast_law all = law_for(v, whole, 1);
+        ret->expected = part * emp_forecast_law_mean(&all);
+    }
     ret->confidence =
         confidence(learner_of(v->f, whole, v->window), &v->f->state->of[whole], v->window);
 }

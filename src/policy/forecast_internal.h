@@ -46,13 +46,23 @@ struct emp_forecast_spread {
 void emp_forecast_spread_learn(struct emp_forecast_spread *s, double size, double y);
 void emp_forecast_spread_forget(struct emp_forecast_spread *s, float keep);
 
-/* The distribution for one forecast. */
-struct emp_forecast_law {
-    double size, none, mean;
+/* What the spread says for forecasts of each size: made from time to time, then asked often. */
+struct emp_forecast_shape {
+    float none, mean;                   /* chance of nothing; mean over the forecast */
     float below[EMP_SPREAD_RATIOS + 1]; /* share of the uses that lie below each edge */
 };
-void emp_forecast_law_of(const struct emp_forecast_spread *s, double size,
-                         struct emp_forecast_law *ret);
+struct emp_forecast_shapes {
+    struct emp_forecast_shape of[EMP_SPREAD_SIZES];
+};
+void emp_forecast_shapes_make(const struct emp_forecast_spread *s, struct emp_forecast_shapes *ret);
+
+/* The distribution for one forecast; borrows from the shapes. */
+struct emp_forecast_law {
+    const struct emp_forecast_shape *shape;
+    double size;
+};
+struct emp_forecast_law emp_forecast_law_of(const struct emp_forecast_shapes *s, double size);
+double emp_forecast_law_mean(const struct emp_forecast_law *l);
 double emp_forecast_law_quantile(const struct emp_forecast_law *l, double q);
 double emp_forecast_law_below(const struct emp_forecast_law *l, double y); /* P(uses <= y) */
 
@@ -61,6 +71,8 @@ struct emp_forecast_view {
     const struct emp_forecast *f;
     enum emp_forecast_window window;
     emp_wall_ms at;
+    bool aligned;             /* `at` is where the state stands: its last hour is the last hour */
+    bool has_fine;            /* 10-minute counts are still kept */
     double hours;             /* of the window */
     double profile, levelled; /* the fleet's in the window: usual, and at its present level */
     double ratio, ratio_10;   /* window over the last hour (10 minutes), in the fleet's profile */

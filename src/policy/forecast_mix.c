@@ -105,12 +105,12 @@ void emp_forecast_spread_forget(struct emp_forecast_spread *s, float keep)
 
 /* Adds bin b's observations with weight w; what weight they have together. */
 static double add_bin(const struct emp_forecast_spread *s, int b, float w,
-                      struct emp_forecast_law *l, double *came, double *said)
+                      struct emp_forecast_shape *l, double *came, double *said)
 {
     double sum = w * s->none[b];
     if (s->said[b] <= 0)
         return 0;
-    l->none += sum;
+    l->none += (float)sum;
     for (int r = 0; r < EMP_SPREAD_RATIOS; r++) {
         l->below[r + 1] += w * s->some[b][r];
         sum += w * s->some[b][r];
@@ -122,7 +122,7 @@ static double add_bin(const struct emp_forecast_spread *s, int b, float w,
 
 /* A cluster process before anything is known: nothing with a geometric law's chance;
  * else ratios as of a lognormal, two doublings wide, around what then makes the mean. */
-static void add_prior(double size, struct emp_forecast_law *l)
+static void add_prior(double size, struct emp_forecast_shape *l)
 {
     double none = 1 / (1 + size), mass = 0, middle = log2(1 / (1 - none)) - 0.5,
            w[EMP_SPREAD_RATIOS];
@@ -130,19 +130,17 @@ static void add_prior(double size, struct emp_forecast_law *l)
         double z = (RATIO_LOW + (r + 0.5) * RATIO_STEP - middle) / 1.4;
         mass += w[r] = exp(-z * z / 2);
     }
-    l->none += PRIOR * none;
+    l->none += (float)(PRIOR * none);
     for (int r = 0; r < EMP_SPREAD_RATIOS; r++)
         l->below[r + 1] += (float)(PRIOR * (1 - none) * w[r] / mass);
 }
 
-void emp_forecast_law_of(const struct emp_forecast_spread *s, double size,
-                         struct emp_forecast_law *ret)
+/* Bin b of forecasts, with its neighbours', and farther ones' where it has seen little. */
+static void make_shape(const struct emp_forecast_spread *s, int b, struct emp_forecast_shape *ret)
 {
-    double seen, came = PRIOR * size, said = PRIOR * size, some = 0;
+    double size = exp2(SIZE_LOW + (b + 0.5) / 2), came = PRIOR * size, said = came, some = 0;
     memset(ret, 0, sizeof *ret);
-    ret->size = fmax(size, SMALLEST);
-    int b = size_bin(size);
-    seen = add_bin(s, b, 1, ret, &came, &said);
+    double seen = add_bin(s, b, 1, ret, &came, &said);
     for (int d = 1; d <= NEAR_SIZES && (d == 1 || seen < ENOUGH); d++) {
         float w = d == 1 ? 0.5F : 0.25F;
         if (b - d >= 0)
@@ -150,30 +148,46 @@ void emp_forecast_law_of(const struct emp_forecast_spread *s, double size,
         if (b + d < EMP_SPREAD_SIZES)
             seen += add_bin(s, b + d, w, ret, &came, &said);
     }
-    add_prior(ret->size, ret);
+    add_prior(size, ret);
     for (int r = 0; r < EMP_SPREAD_RATIOS; r++)
         some += ret->below[r + 1];
-    ret->none /= ret->none + some;
+    ret->none = (float)(ret->none / (ret->none + some));
     for (int r = 0; r < EMP_SPREAD_RATIOS; r++)
         ret->below[r + 1] = ret->below[r] + (float)(ret->below[r + 1] / some);
-    ret->mean = said > 0 ? size * came / said : 0;
+    ret->mean = (float)(came / said);
+}
+
+void emp_forecast_shapes_make(const struct emp_forecast_spread *s, struct emp_forecast_shapes *ret)
+{
+    for (int b = 0; b < EMP_SPREAD_SIZES; b++)
+        make_shape(s, b, &ret->of[b]);
+}
+
+struct emp_forecast_law emp_forecast_law_of(const struct emp_forecast_shapes *s, double size)
+{
+    return (struct emp_forecast_law){&s->of[size_bin(size)], size};
+}
+
+double emp_forecast_law_mean(const struct emp_forecast_law *l)
+{
+    return l->size * l->shape->mean;
 }
 
 static double value_at(const struct emp_forecast_law *l, double edge)
 {
-    return l->size * exp2(RATIO_LOW + edge * RATIO_STEP);
+    return fmax(l->size, SMALLEST) * exp2(RATIO_LOW + edge * RATIO_STEP);
 }
 
 double emp_forecast_law_quantile(const struct emp_forecast_law *l, double q)
 {
-    if (q <= l->none)
+    if (q <= l->shape->none)
         return 0;
-    double wanted = (q - l->none) / (1 - l->none);
+    double wanted = (q - l->shape->none) / (1 - l->shape->none);
     int r = 0;
-    while (r < EMP_SPREAD_RATIOS - 1 && l->below[r + 1] < wanted)
+    while (r < EMP_SPREAD_RATIOS - 1 && l->shape->below[r + 1] < wanted)
         r++;
-    double mass = l->below[r + 1] - l->below[r];
-    double inside = mass > 0 ? fmin(1, fmax(0, (wanted - l->below[r]) / mass)) : 0.5;
+    double mass = l->shape->below[r + 1] - l->shape->below[r];
+    double inside = mass > 0 ? fmin(1, fmax(0, (wanted - l->shape->below[r]) / mass)) : 0.5;
     return value_at(l, r + inside);
 }
 
@@ -181,12 +195,12 @@ double emp_forecast_law_below(const struct emp_forecast_law *l, double y)
 {
     if (y < 0)
         return 0;
-    double edge = (log2((y + 0.5) / l->size) - RATIO_LOW) / RATIO_STEP;
+    double edge = (log2((y + 0.5) / fmax(l->size, SMALLEST)) - RATIO_LOW) / RATIO_STEP;
     if (edge <= 0)
-        return l->none;
+        return l->shape->none;
     int r = edge >= EMP_SPREAD_RATIOS ? EMP_SPREAD_RATIOS : (int)edge;
-    double share = l->below[r];
+    double share = l->shape->below[r];
     if (r < EMP_SPREAD_RATIOS)
-        share += (edge - r) * (l->below[r + 1] - l->below[r]);
-    return l->none + (1 - l->none) * fmin(1, share);
+        share += (edge - r) * (l->shape->below[r + 1] - l->shape->below[r]);
+    return l->shape->none + (1 - l->shape->none) * fmin(1, share);
 }

@@ -1,7 +1,7 @@
 /* Numbers are given out once and again: a dropped series leaves its number, its arrays and its
  * name's memory to the next, so that a log under an endless stream of new names stays within what
- * its limits need. Which series goes is found by looking through all of that sort: rare (only
- * newcomers of a full log pay for it) and free of lists to keep in order.
+ * its limits need. Which series goes is found among the next few dozen of that sort, round and
+ * round: nearly the stalest, and no list to keep in order.
  *
  * Buckets are sparse: a model of which 300 jobs came in a year has at most 300 of each grain. */
 #include "policy/usage.h"
@@ -184,17 +184,20 @@ static bool is_place(enum emp_usage_kind k)
     return k == EMP_USAGE_KIND_POOL || k == EMP_USAGE_KIND_REGION || k == EMP_USAGE_KIND_TIER;
 }
 
-/* The one of that sort that was touched least recently. */
-static uint32_t stalest(const struct emp_usage *u, enum emp_usage_kind kind)
+/* Of the next few of that sort, the one that was touched least recently. */
+static uint32_t stalest(struct emp_usage *u, enum emp_usage_kind kind)
 {
-    uint32_t worst = 0;
-    for (uint32_t n = 1; n < u->series_count; n++) {
-        const struct emp_usage_series *s = &u->series[n], *w = &u->series[worst];
+    enum { LOOKED_AT = 64 };
+    uint32_t worst = 0, seen = 0;
+    for (uint32_t i = 0; i < u->series_count && seen < LOOKED_AT; i++) {
+        u->hand = u->hand + 1 < u->series_count ? u->hand + 1 : 1;
+        const struct emp_usage_series *s = &u->series[u->hand], *w = &u->series[worst];
         if (s->kind != kind && !(is_place(kind) && is_place(s->kind)))
             continue;
+        seen++;
         if (!worst || s->touched < w->touched ||
             (s->touched == w->touched && s->last_at < w->last_at))
-            worst = n;
+            worst = u->hand;
     }
     return worst;
 }
@@ -428,6 +431,9 @@ static uint32_t numbers_of(struct emp_usage *u, const struct emp_usage_event *e,
                            uint32_t out[EMP_USAGE_SET_MODELS])
 {
     uint32_t n = 0;
+    for (uint32_t i = 0; i < e->model_count && i < EMP_USAGE_SET_MODELS;
+         i++) // newcomers spare them
+        u->series[emp_usage_find(u, EMP_USAGE_KIND_MODEL, e->models[i])].touched = u->clock;
     for (uint32_t i = 0; i < e->model_count && n < EMP_USAGE_SET_MODELS; i++) {
         uint32_t m = emp_usage_model(u, e->models[i], e->groups ? e->groups[i] : EMP_STR(""));
         bool known = m == EMP_USAGE_NONE;

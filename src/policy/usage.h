@@ -7,7 +7,7 @@
  * counts), how downloads went, how long first and repeated uses waited.
  *
  * Bounded: at most `models_max` models and `sets_max` sets, EMP_USAGE_PLACES_MAX pools, regions and
- * tiers, `pairs_max` pairs; a newcomer takes the place of the one that was not used for longest (of
+ * tiers, `pairs_max` pairs; a newcomer takes the place of one that was not used for long (of
  * the weakest pair). Series are known by number, which stays until its series is displaced: whoever
  * keeps a number keeps `generation` with it.
  *
@@ -116,6 +116,7 @@ struct emp_usage {
     struct emp_map by_name;        /* hash of kind and name -> number */
     uint32_t *free;                /* numbers without a series, the last is taken first */
     uint32_t free_count, free_cap;
+    uint32_t hand;            /* where the search for the stalest goes on */
     uint64_t clock;           /* of touched */
     uint32_t changed_from;    /* no series below it is marked; likewise for pairs */
     struct emp_intern groups; /* kinds of model */
