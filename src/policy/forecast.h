@@ -1,18 +1,18 @@
 /* How often each model will be wanted: a predictive distribution per series of policy/usage.h and
  * per window of the near future, learned as time goes by.
  *
- * For each window (10 min, 1 h, 6 h, 24 h) several experts give an expected count: the series' own
- * hour of day and of week, its level, its share of the fleet's profile, its short memory (bursts
- * excite themselves), intermittent demand (TSB), new models by analogy with their kind. They are
- * combined by weights that follow what each was worth lately, for this series and pooled over all
- * (see docs/model-intelligence.md for method and sources). Spread is learned the same way: a
- * negative binomial around the expected count, its scale corrected until its intervals hold what
- * they promise. Sums are reconciled: what the models' forecasts say together is drawn to what the
- * fleet's says.
+ * For each window (10 min, 1 h, 6 h, 24 h) ten experts give an expected count: the series' own hour
+ * of day and of week, its level, its share of the fleet's profile, its short memory (bursts excite
+ * themselves), intermittent demand, new models by analogy with their kind. They are mixed by
+ * weights that follow what each was worth lately over all series of a class; what came of forecasts
+ * of that size gives the spread. Method, sources and figures: docs/model-intelligence.md.
+ *
+ * A set's forecast is its base's times its part of the base's uses of the last week, so the sets of
+ * a base add up to no more than the base (to exactly that when it is never used otherwise).
  *
  * Nothing here is persisted: the state follows from the usage log. emp_forecast_update() brings it
- * up to date hour by hour (after a restart: over the last EMP_FORECAST_REPLAY_HOURS, in well under
- * a second per thousand models), and never looks at an hour before it has forecast it.
+ * up to date hour by hour (after a restart: over the last EMP_FORECAST_REPLAY_HOURS, less than a
+ * second of CPU per thousand models), and never looks at an hour before it has forecast it.
  *
  * Pure, deterministic, arena-owned; one thread. */
 #ifndef EMP_POLICY_FORECAST_H
@@ -59,7 +59,7 @@ const char *emp_forecast_pattern_word(enum emp_forecast_pattern p);
 /* Uses of a series in [now, now + window). */
 struct emp_forecast_one {
     double expected;                          /* mean, >= 0 */
-    double quantiles[EMP_FORECAST_QUANTILES]; /* ascending, >= 0, not above expected's scale */
+    double quantiles[EMP_FORECAST_QUANTILES]; /* ascending, >= 0 */
     double any;                               /* probability of at least one use, 0 … 1 */
     double confidence; /* 0 … 1: 1 less the relative error that this series' forecasts had lately
                         * for this window, drawn to that of its like while it has few of its own */
