@@ -18,6 +18,7 @@ static const struct emp_option options[] = {
     {"json", 0, "FILE", "run: write the figures there.", false, NULL},
     {"data", 0, "DIR", "export: data directory of a broker that does not run.", false, NULL},
     {"broker", 0, "URL", "export: a running broker.", false, NULL},
+    {"report", 0, "FILE", "run: one HTML page with the table and drawings.", false, NULL},
     {"job", 0, "N", "replay: only what is about this job, by its number.", false, NULL},
     {"quiet", 0, NULL, "replay: only whether it came out the same.", false, NULL},
     {"out", 0, "FILE", "export: where the trace goes.", false, NULL},

@@ -4,7 +4,7 @@
 #include "cli/terminal.h"
 #include "os/clock.h"
 #include "os/files.h"
-#include "sim/measure/measure.h"
+#include "sim/measure/picture.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -19,6 +19,7 @@ struct run_command {
     uint64_t first_seed, last_seed;
     double speedup;
     struct emp_measure_figures *figures;
+    struct emp_measure_picture *pictures; /* of the first seed, one a policy; NULL: no report */
     uint32_t done, total;
 };
 
@@ -120,6 +121,8 @@ static int run_one(struct run_command *c, const struct emp_trace *trace,
                                   .progress_ctx = c};
     if (emp_options_has(&c->cli->options, "trace-log"))
         run.log = stdout;
+    if (c->pictures && c->done < c->policy_count)
+        run.picture = &c->pictures[c->done];
     int64_t before = emp_mono_us();
     emp_measure(&run, f, violation);
     f->real_s = (double)(emp_mono_us() - before) / 1e6;
@@ -200,6 +203,50 @@ static int show_figures(const struct run_command *c, struct emp_error *err)
     return r;
 }
 
+/* As it could be typed again. */
+static void add_command(const struct run_command *c, struct emp_buf *out)
+{
+    const struct emp_options *o = &c->cli->options;
+    emp_buf_printf(out, "emp sim run %s", o->args[1]);
+    for (uint32_t i = 0; i < o->given_count; i++) {
+        emp_buf_printf(out, " --%s", o->given[i].option->name);
+        if (o->given[i].value)
+            emp_buf_printf(out, " %s", o->given[i].value);
+    }
+}
+
+static int write_report(const struct run_command *c, struct emp_error *err)
+{
+    const char *file = emp_options_value(&c->cli->options, "report");
+    struct emp_buf out, command;
+    if (file == NULL)
+        return 0;
+    emp_buf_init(&out, OUTPUT_BYTES_MAX);
+    emp_buf_init(&command, 1 << 16);
+    add_command(c, &command);
+    emp_measure_report(&(struct emp_measure_report){.scenario = &c->scenario,
+                                                    .runs = c->figures,
+                                                    .run_count = c->done,
+                                                    .pictures = c->pictures,
+                                                    .picture_count = c->policy_count,
+                                                    .command = command.data ? command.data : ""},
+                       &out);
+    int r = out.failed ? emp_fail(err, EMP_E_LIMIT, "report", "the report is too large")
+                       : emp_file_write_atomic(file, out.data, out.len, 0644, err);
+    emp_buf_release(&command);
+    emp_buf_release(&out);
+    return r;
+}
+
+static void start_pictures(struct run_command *c)
+{
+    if (!emp_options_has(&c->cli->options, "report"))
+        return;
+    c->pictures = emp_arena_array(&c->cli->arena, struct emp_measure_picture, c->policy_count);
+    for (uint32_t i = 0; i < c->policy_count; i++)
+        emp_measure_picture_init(&c->pictures[i]);
+}
+
 int emp_sim_run(struct emp_cli *cli, struct emp_error *err)
 {
     struct run_command c = {.cli = cli};
@@ -212,6 +259,7 @@ int emp_sim_run(struct emp_cli *cli, struct emp_error *err)
         r = read_speedup(&c, err);
     c.total = c.policy_count * (uint32_t)(c.last_seed - c.first_seed + 1);
     c.figures = emp_arena_array(&cli->arena, struct emp_measure_figures, c.total);
+    start_pictures(&c);
     if (r == 0)
         r = show_assumptions(&c, err);
     for (uint64_t seed = c.first_seed; r == 0 && seed <= c.last_seed; seed++)
@@ -219,6 +267,10 @@ int emp_sim_run(struct emp_cli *cli, struct emp_error *err)
     emp_progress_clear();
     if (r == 0)
         r = show_figures(&c, err);
+    if (r == 0)
+        r = write_report(&c, err);
+    for (uint32_t i = 0; c.pictures && i < c.policy_count; i++)
+        emp_measure_picture_release(&c.pictures[i]);
     emp_scenario_release(&c.scenario);
     return r;
 }

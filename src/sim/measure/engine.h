@@ -126,6 +126,14 @@ void emp_measure_record_end(struct emp_measure *m); /* copies that were never us
 /* hindsight.c: the earliest start of the job, were it sent somewhere now */
 emp_mono_ms emp_measure_best_start(const struct emp_measure *m, uint32_t job);
 
+/* picture.c; each does nothing unless a picture is asked for */
+void emp_measure_picture_begin(struct emp_measure *m); /* once the jobs are known */
+void emp_measure_picture_hand(struct emp_measure *m, const struct emp_measure_place *p,
+                              const struct emp_measure_hand *h); /* it is over, now */
+void emp_measure_picture_down(struct emp_measure *m, const struct emp_measure_place *p);
+void emp_measure_picture_up(struct emp_measure *m, const struct emp_measure_place *p);
+void emp_measure_picture_end(struct emp_measure *m);
+
 /* figures.c */
 void emp_measure_figures_make(struct emp_measure *m, struct emp_measure_figures *ret);
 

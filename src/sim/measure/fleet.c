@@ -82,6 +82,7 @@ static void comes(struct emp_measure_place *p)
     m->place_of_agent[count] = p;
     p->up = true;
     p->up_since = emp_measure_now(m);
+    emp_measure_picture_up(m, p);
     emp_sim_agent_start(p->agent);
     if (p->is.up_ms != EMP_NEVER)
         emp_sim_timer_after(&m->system.world, &p->turn, p->is.up_ms);

@@ -197,6 +197,7 @@ static void begin(struct emp_measure *m)
                                        .core = &m->settings, .policy = m->asked->policy->core});
     emp_sim_broker_start(m->system.broker);
     publish_history(m);
+    emp_measure_picture_begin(m);
     emp_measure_fleet_start(m);
     emp_sim_timer_init(&m->submit, submit_due, m);
     emp_sim_timer_init(&m->sample, sample, m);
@@ -228,6 +229,7 @@ void emp_measure(const struct emp_measure_run *r, struct emp_measure_figures *re
     emp_measure_fleet_count_until_now(m);
     emp_measure_record_end(m);
     emp_measure_figures_make(m, ret);
+    emp_measure_picture_end(m);
     memcpy(violation, m->system.world.violation, EMP_SIM_VIOLATION_MAX);
     emp_sim_system_release(&m->system);
     emp_arena_release(&m->arena);

@@ -9,6 +9,7 @@
  *   figures.c    the figures made of it
  *   hindsight.c  where a job could have started soonest
  *   table.c, figures_json.c   the figures as text, as JSON
+ *   picture.c, report.c       what can be drawn, and the page that shows it
  *   policies/    the rivals
  *
  * One thread, no I/O. Memory: about 150 bytes a job beside the trace. */
@@ -28,6 +29,8 @@ enum {
     EMP_MEASURE_SAMPLE_MS = 60000, /* gauges are read this often */
 };
 
+struct emp_measure_picture;
+
 struct emp_measure_run {
     const struct emp_scenario *scenario;
     const struct emp_trace *trace;
@@ -38,6 +41,7 @@ struct emp_measure_run {
     /* told now and then; NULL: nobody is */
     void (*progress)(void *ctx, uint64_t done, uint64_t jobs);
     void *progress_ctx;
+    struct emp_measure_picture *picture; /* filled in for a report (picture.h); NULL: none */
 };
 
 struct emp_measure_share {
@@ -98,6 +102,17 @@ void emp_measure(const struct emp_measure_run *r, struct emp_measure_figures *re
 double emp_measure_part(struct emp_measure_share s); /* within / jobs; 0 without any */
 
 /* ---- showing ---- */
+
+/* What the table says of a run, a line each. */
+typedef double (*emp_measure_figure)(const struct emp_measure_figures *f);
+struct emp_measure_line {
+    const char *name; /* NULL ends the list */
+    emp_measure_figure of;
+    int decimals;
+    int better; /* 1: more, -1: less; 0: neither */
+    const char *meaning;
+};
+extern const struct emp_measure_line emp_measure_lines[];
 
 /* Columns beside each other, one per run; with several seeds of a policy the median, then the
  * range. Lines of at most 100 characters for up to six policies. */

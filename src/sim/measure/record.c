@@ -183,6 +183,7 @@ static void run_ended(void *ctx, struct emp_sim_agent *a, emp_job_num num, uint3
     struct emp_measure_hand *h = hand_of(p, emp_measure_job_of(m, num));
     if (h == NULL || h->attempt != attempt)
         return;
+    emp_measure_picture_hand(m, p, h);
     if (m->counting && h->computes_at >= 0)
         *(code ? &m->wasted_ms : &m->busy_ms) += emp_measure_now(m) - h->computes_at;
     hand_drop(p, h);
@@ -192,6 +193,9 @@ static void agent_down(void *ctx, struct emp_sim_agent *a)
 {
     struct emp_measure *m = ctx;
     struct emp_measure_place *p = emp_measure_place_of(m, a);
+    for (uint32_t i = 0; i < p->hand_count; i++)
+        emp_measure_picture_hand(m, p, &p->hands[i]);
+    emp_measure_picture_down(m, p);
     for (uint32_t i = 0; i < p->hand_count && m->counting; i++) {
         m->attempts_lost++;
         if (p->hands[i].computes_at >= 0)

@@ -6,7 +6,7 @@
 
 enum { NAME_COLUMNS = 26, COLUMN = 13, RUNS_MAX = 4096 };
 
-typedef double (*figure)(const struct emp_measure_figures *f);
+typedef emp_measure_figure figure;
 
 static double jobs(const struct emp_measure_figures *f)
 {
@@ -125,40 +125,44 @@ static double jobs_rate(const struct emp_measure_figures *f)
     return f->real_s > 0 ? (double)f->jobs / f->real_s * 60 / 1e6 : 0;
 }
 
-static const struct line {
-    const char *name;
-    figure of;
-    int decimals;
-} lines[] = {
-    {"jobs", jobs, 0},
-    {"offered load, machines", offered, 3},
-    {"wait p50, s", p50, 2},
-    {"     p90", p90, 2},
-    {"     p95", p95, 2},
-    {"     p99", p99, 2},
-    {"     max", longest, 1},
-    {"within 10 s, %", within, 2},
-    {"  first use of a model", first_use, 2},
-    {"  repeat use", repeat_use, 2},
-    {"first pool within 5 s, %", prompt, 2},
-    {"run <30 s: done in 30 s, %", short_done, 2},
-    {"slowdown p95", slowdown, 2},
-    {"best machine, %", best, 2},
-    {"all models in GPU, %", hit_gpu, 2},
-    {"  in GPU or RAM", hit_resident, 2},
-    {"  on the disk", hit_disk, 2},
-    {"fetched, GB", fetched, 1},
-    {"  redundant", redundant, 1},
-    {"evictions", evictions, 0},
-    {"waits for downloads, h", download, 2},
-    {"machine hours", hours, 1},
-    {"GPU busy, %", busy, 2},
-    {"GPU hours wasted", wasted, 2},
-    {"attempts lost", lost, 0},
-    {"completion, %", completion, 3},
-    {"cost, USD", cost, 2},
-    {"events/s, M", events_rate, 2},
-    {"jobs/min, M", jobs_rate, 3},
+const struct emp_measure_line emp_measure_lines[] = {
+    {"jobs", jobs, 0, 0, ""},
+    {"offered load, machines", offered, 3, 0,
+     "machines of mean speed that the jobs alone keep busy, loads and downloads not counted"},
+    {"wait p50, s", p50, 2, -1,
+     "half of the jobs wait no longer, from submission until they compute with every model in GPU "
+     "memory"},
+    {"     p90", p90, 2, -1, "nine of ten wait no longer"},
+    {"     p95", p95, 2, -1, "19 of 20 wait no longer"},
+    {"     p99", p99, 2, -1, "99 of 100 wait no longer"},
+    {"     max", longest, 1, -1, "the longest wait"},
+    {"within 10 s, %", within, 2, 1, "of all jobs, those that wait at most 10 s"},
+    {"  first use of a model", first_use, 2, 1,
+     "of jobs one of whose models nobody used in the 24 hours before"},
+    {"  repeat use", repeat_use, 2, 1, "of all others"},
+    {"first pool within 5 s, %", prompt, 2, 1, "of the jobs meant for the first pool"},
+    {"run <30 s: done in 30 s, %", short_done, 2, 1,
+     "of jobs that compute for less than 30 s, those that are done 30 s after submission"},
+    {"slowdown p95", slowdown, 2, -1, "(wait + run) / run; 19 of 20 jobs have less"},
+    {"best machine, %", best, 2, 1, "started within a second of the best machine in hindsight"},
+    {"all models in GPU, %", hit_gpu, 2, 1,
+     "jobs that came to a machine with all their models in GPU memory"},
+    {"  in GPU or RAM", hit_resident, 2, 1, "… in GPU memory or RAM"},
+    {"  on the disk", hit_disk, 2, 1, "… at least on its disk"},
+    {"fetched, GB", fetched, 1, -1, "downloaded by all machines"},
+    {"  redundant", redundant, 1, -1, "of it: fetched again, or a second copy that was never used"},
+    {"evictions", evictions, 0, -1, "models deleted from a disk to make room"},
+    {"waits for downloads, h", download, 2, -1,
+     "jobs' hours on a machine that still fetched their models"},
+    {"machine hours", hours, 1, 0, "of all machines, up"},
+    {"GPU busy, %", busy, 2, 0, "of machine hours, those that computed"},
+    {"GPU hours wasted", wasted, 2, -1, "loading, and computing that was lost"},
+    {"attempts lost", lost, 0, -1, "runs that ended with their machine"},
+    {"completion, %", completion, 3, 1, "jobs that completed"},
+    {"cost, USD", cost, 2, -1, "machine hours at the prices of the GPU table"},
+    {"events/s, M", events_rate, 2, 0, "speed of the simulator"},
+    {"jobs/min, M", jobs_rate, 3, 0, "speed of the simulator"},
+    {NULL, NULL, 0, 0, NULL},
 };
 
 /* ---- a policy's runs ---- */
@@ -265,8 +269,8 @@ void emp_measure_table(const struct emp_measure_figures *runs, uint32_t count, s
     for (uint32_t i = 0; i < n; i++)
         emp_buf_printf(out, " %*s", COLUMN, columns[i].policy);
     emp_buf_addz(out, "\n");
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        put_line(columns, n, lines[i].name, lines[i].of, lines[i].decimals, out);
+    for (const struct emp_measure_line *l = emp_measure_lines; l->name; l++)
+        put_line(columns, n, l->name, l->of, l->decimals, out);
     put_pools(columns, n, &runs[0], out);
     free(columns);
 }
