@@ -87,7 +87,7 @@ void emp_answer_text(const struct emp_peer *p, unsigned status, const char *type
 
 void emp_answer_json(const struct emp_peer *p, unsigned status, struct emp_buf *body)
 {
-    emp_answer_text(p, status, "application/json; charset=utf-8", body);
+    emp_answer_text(p, status, EMP_ANSWER_JSON, body);
 }
 
 void emp_answer_error_with(const struct emp_peer *p, const struct emp_error *err,
@@ -112,8 +112,8 @@ void emp_answer_error_with(const struct emp_peer *p, const struct emp_error *err
     emp_writer_init(&w, &body);
     emp_view_error(&w, NULL, err, emp_wall_now());
     emp_answer_count(p->broker, (unsigned)status);
-    emp_http_respond_take(p->http, (unsigned)status, "application/json; charset=utf-8", body.data,
-                          body.len, headers, count);
+    emp_http_respond_take(p->http, (unsigned)status, EMP_ANSWER_JSON, body.data, body.len, headers,
+                          count);
 }
 
 void emp_answer_error(const struct emp_peer *p, const struct emp_error *err)

@@ -10,6 +10,8 @@
 
 struct emp_broker;
 
+#define EMP_ANSWER_JSON "application/json; charset=utf-8"
+
 /* To whom an answer goes. */
 struct emp_peer {
     struct emp_broker *broker;

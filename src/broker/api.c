@@ -200,6 +200,38 @@ int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, s
     return r;
 }
 
+int emp_api_job_of(const struct emp_call *c, unsigned want, struct emp_arena *a,
+                   struct emp_store_job *ret)
+{
+    emp_job_num num;
+    int r = emp_api_job_num(c, &num);
+
+    return r < 0 ? r : emp_api_job_read(c, num, want, a, ret);
+}
+
+bool emp_api_unwritten(const struct emp_peer *p, int code)
+{
+    struct emp_error err;
+
+    if (code >= 0)
+        return false;
+    emp_fail(&err, code, NULL,
+             "the store cannot be written now (%s): it may still happen when it can be",
+             emp_error_text(code));
+    emp_answer_error(p, &err);
+    return true;
+}
+
+bool emp_api_refused(const struct emp_peer *p, int code, const struct emp_error *err)
+{
+    if (emp_api_unwritten(p, code))
+        return true;
+    if (err->code == 0)
+        return false;
+    emp_answer_error(p, err);
+    return true;
+}
+
 void emp_api_begin_success(struct emp_writer *w, struct emp_buf *buf)
 {
     emp_buf_init(buf, EMP_API_ANSWER_MAX);

@@ -53,6 +53,17 @@ int emp_api_job_num(const struct emp_call *c, emp_job_num *ret);
 int emp_api_job_read(const struct emp_call *c, emp_job_num num, unsigned want, struct emp_arena *a,
                      struct emp_store_job *ret);
 
+/* Both in one. */
+int emp_api_job_of(const struct emp_call *c, unsigned want, struct emp_arena *a,
+                   struct emp_store_job *ret);
+
+/* In `finish` of an operation that writes: is its change not durable (code < 0)? Then the request
+ * has been answered with that. */
+bool emp_api_unwritten(const struct emp_peer *p, int code);
+
+/* The same, or the core refused it (err->code is not 0). */
+bool emp_api_refused(const struct emp_peer *p, int code, const struct emp_error *err);
+
 /* Starts {"success":true, and ends …,"timestamp":…}. */
 void emp_api_begin_success(struct emp_writer *w, struct emp_buf *buf);
 void emp_api_end_success(struct emp_writer *w);

@@ -28,16 +28,6 @@ static void answer_action(const struct emp_peer *p, emp_job_num num, enum emp_jo
     emp_answer_json(p, 200, &body);
 }
 
-static void answer_failing(const struct emp_peer *p, int code)
-{
-    struct emp_error err;
-
-    emp_fail(&err, code, NULL,
-             "the store cannot be written now (%s): it may still happen when it can be",
-             emp_error_text(code));
-    emp_answer_error(p, &err);
-}
-
 /* ------------------------------------------------------------------ cancel */
 
 struct cancel {
@@ -74,9 +64,9 @@ static void cancel_finish(struct emp_broker *b, struct emp_op *op, int code)
     struct cancel *t = (struct cancel *)op;
 
     (void)b;
-    if (code < 0)
-        answer_failing(&op->peer, code);
-    else if (t->code < 0)
+    if (emp_api_unwritten(&op->peer, code))
+        return;
+    if (t->code < 0)
         answer_ended(&op->peer, NULL);
     else
         answer_action(&op->peer, t->num, EMP_JOB_CANCELLED, "Job cancelled");
@@ -94,17 +84,14 @@ void emp_api_cancel(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
-    emp_job_num num;
 
-    if (emp_api_job_num(c, &num) < 0)
-        return;
     emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, 0, &a, &job) >= 0) {
+    if (emp_api_job_of(c, 0, &a, &job) >= 0) {
         if (emp_job_state_terminal(job.record.state)) {
             answer_ended(&c->peer, emp_job_state_word(job.record.state));
         } else {
             struct cancel *t = emp_op_new(sizeof *t, &cancel_type, &c->peer);
-            t->num = num;
+            t->num = job.record.num;
             emp_api_post(c, &t->op);
         }
     }
@@ -222,9 +209,9 @@ static void retry_finish(struct emp_broker *b, struct emp_op *op, int code)
 {
     struct retry *t = (struct retry *)op;
 
-    if (code < 0)
-        answer_failing(&op->peer, code);
-    else if (t->code == EMP_E_AGAIN && !t->stepped)
+    if (emp_api_unwritten(&op->peer, code))
+        return;
+    if (t->code == EMP_E_AGAIN && !t->stepped)
         retry_again(b, t);
     else if (t->code < 0)
         emp_answer_error(&op->peer, &t->err);

@@ -1,20 +1,11 @@
-/* Machines, models, pools: what the core knows of them, and the few things an operator may tell it.
+/* Machines and pools: what the core knows of them, and the few things an operator may tell it.
  */
 #include "broker/api.h"
 #include "broker/look.h"
 #include "proto/json.h"
-#include "proto/model_json.h"
 #include "proto/view_json.h"
 
-#include <stdlib.h>
 #include <unistd.h>
-
-static const char json_type[] = "application/json; charset=utf-8";
-
-static void begin_list(struct emp_writer *w, struct emp_look *l)
-{
-    emp_api_begin_success(w, &l->body);
-}
 
 static void id_of(void *ctx, emp_job_num num, char out[EMP_JOB_ID_TEXT])
 {
@@ -55,7 +46,7 @@ static void machines_look(struct emp_broker *b, struct emp_look *l)
     struct emp_writer w;
     uint32_t count = emp_core_machines(b->core, emp_loop_now(), &l->op.arena, &machines);
 
-    begin_list(&w, l);
+    emp_api_begin_success(&w, &l->body);
     emp_write_array(&w, "machines");
     for (uint32_t i = 0; i < count; i++)
         write_machine(&w, b, NULL, &machines[i], true);
@@ -65,7 +56,7 @@ static void machines_look(struct emp_broker *b, struct emp_look *l)
 
 void emp_api_machines(const struct emp_call *c)
 {
-    emp_look_post(c, machines_look, json_type);
+    emp_look_post(c, machines_look, EMP_ANSWER_JSON);
 }
 
 static void machine_look(struct emp_broker *b, struct emp_look *l)
@@ -77,7 +68,7 @@ static void machine_look(struct emp_broker *b, struct emp_look *l)
     for (uint32_t i = 0; i < count; i++) {
         if (!emp_str_eq(machines[i].facts->id, l->arg))
             continue;
-        begin_list(&w, l);
+        emp_api_begin_success(&w, &l->body);
         write_machine(&w, b, "machine", &machines[i], false);
         emp_api_end_success(&w);
         return;
@@ -87,7 +78,7 @@ static void machine_look(struct emp_broker *b, struct emp_look *l)
 
 void emp_api_machine(const struct emp_call *c)
 {
-    emp_look_post(c, machine_look, json_type);
+    emp_look_post(c, machine_look, EMP_ANSWER_JSON);
 }
 
 /* ------------------------------------------------------------------ drain, forget */
@@ -113,14 +104,7 @@ static void tell_run(struct emp_broker *b, struct emp_op *op)
 
 static void tell_reply(struct emp_op *op, const struct emp_reply *reply)
 {
-    struct tell *t = (struct tell *)op;
-
-    t->err = reply->error;
-    t->err.code = reply->code;
-    if (reply->code == EMP_E_NOT_FOUND)
-        emp_fail(&t->err, EMP_E_NOT_FOUND, NULL, "Machine %.*s not found", EMP_STR_FMT(t->machine));
-    else if (reply->code < 0 && t->err.text[0] == '\0')
-        emp_fail(&t->err, reply->code, NULL, "%s", emp_error_text(reply->code));
+    ((struct tell *)op)->err = reply->error;
 }
 
 static void tell_finish(struct emp_broker *b, struct emp_op *op, int code)
@@ -130,14 +114,8 @@ static void tell_finish(struct emp_broker *b, struct emp_op *op, int code)
     struct emp_writer w;
 
     (void)b;
-    if (code < 0)
-        emp_fail(&t->err, code, NULL,
-                 "the store cannot be written now (%s): it may still happen when it can be",
-                 emp_error_text(code));
-    if (t->err.code) {
-        emp_answer_error(&op->peer, &t->err);
+    if (emp_api_refused(&op->peer, code, &t->err))
         return;
-    }
     emp_api_begin_success(&w, &body);
     emp_write_str(&w, "machine_id", t->machine);
     if (t->kind == EMP_EVENT_MACHINE_DRAIN) {
@@ -227,188 +205,6 @@ void emp_api_machine_drain(const struct emp_call *c)
     emp_arena_release(&a);
 }
 
-/* ------------------------------------------------------------------ models */
-
-static void models_look(struct emp_broker *b, struct emp_look *l)
-{
-    struct emp_core_model *models;
-    struct emp_writer w;
-    uint32_t count = emp_core_models(b->core, &l->op.arena, &models);
-
-    begin_list(&w, l);
-    emp_write_array(&w, "models");
-    for (uint32_t i = 0; i < count; i++) {
-        struct emp_model_view v = {models[i].model, models[i].copies, models[i].fetching,
-                                   models[i].uses, models[i].machines};
-        emp_view_model(&w, NULL, &v);
-    }
-    emp_write_end(&w);
-    emp_api_end_success(&w);
-}
-
-void emp_api_models(const struct emp_call *c)
-{
-    emp_look_post(c, models_look, json_type);
-}
-
-struct put {
-    struct emp_op op;
-    char *text; /* models point into it */
-    struct emp_model *models;
-    uint32_t count;
-    bool list; /* {"models":[…]} */
-    struct emp_error err;
-};
-
-/* All or none: nothing is given to the core before everything is known to be taken. */
-static void put_run(struct emp_broker *b, struct emp_op *op)
-{
-    struct put *p = (struct put *)op;
-
-    for (uint32_t i = 0; i < p->count; i++)
-        if (emp_core_model_check(b->core, &p->models[i], &p->err) < 0)
-            return;
-    for (uint32_t i = 0; i < p->count && p->err.code == 0; i++)
-        emp_loop_step(b, &(struct emp_event){.kind = EMP_EVENT_MODEL,
-                                             .request = emp_op_request(op),
-                                             .model = &p->models[i]});
-}
-
-static void put_reply(struct emp_op *op, const struct emp_reply *reply)
-{
-    struct put *p = (struct put *)op;
-
-    p->err = reply->error;
-    p->err.code = reply->code;
-}
-
-static void put_finish(struct emp_broker *b, struct emp_op *op, int code)
-{
-    struct put *p = (struct put *)op;
-    struct emp_buf body;
-    struct emp_writer w;
-
-    (void)b;
-    if (code < 0)
-        emp_fail(&p->err, code, NULL,
-                 "the store cannot be written now (%s): it may still happen when it can be",
-                 emp_error_text(code));
-    if (p->err.code) {
-        emp_answer_error(&op->peer, &p->err);
-        return;
-    }
-    emp_api_begin_success(&w, &body);
-    if (p->list)
-        emp_write_array(&w, "models");
-    for (uint32_t i = 0; i < p->count; i++) {
-        struct emp_model_view v = {.model = &p->models[i]};
-        emp_view_model(&w, p->list ? NULL : "model", &v);
-    }
-    if (p->list)
-        emp_write_end(&w);
-    emp_api_end_success(&w);
-    emp_answer_json(&op->peer, 201, &body);
-}
-
-static void put_release(struct emp_op *op)
-{
-    free(((struct put *)op)->text);
-}
-
-static const struct emp_op_type put_type = {
-    .name = "model",
-    .run = put_run,
-    .reply = put_reply,
-    .finish = put_finish,
-    .release = put_release,
-    .writes = true,
-};
-
-static bool names_a_list(struct emp_arena *a, const char *text, size_t len)
-{
-    static const char *const closed[] = {"models", NULL};
-    struct emp_json_options o = {.closed = closed};
-    struct emp_json *j;
-
-    return emp_json_parse(a, text, len, &o, &j, NULL) == 0 && emp_json_find(j, "models") != NULL;
-}
-
-void emp_api_model_put(const struct emp_call *c)
-{
-    struct put *p = emp_op_new(sizeof *p, &put_type, &c->peer);
-    struct emp_error err;
-    size_t len;
-
-    p->text = emp_http_body_take(c->peer.http, &len);
-    if (emp_model_parse(&p->op.arena, p->text ? p->text : "", len, &p->models, &p->count, &err) <
-        0) {
-        emp_answer_error(&c->peer, &err);
-        emp_op_free(&p->op);
-        return;
-    }
-    p->list = names_a_list(&p->op.arena, p->text, len);
-    emp_api_post(c, &p->op);
-}
-
-struct removal {
-    struct emp_op op;
-    struct emp_str name;
-    struct emp_error err; /* code 0: done */
-};
-
-static void removal_run(struct emp_broker *b, struct emp_op *op)
-{
-    emp_loop_step(b, &(struct emp_event){.kind = EMP_EVENT_MODEL_REMOVE,
-                                         .request = emp_op_request(op),
-                                         .model_name = ((struct removal *)op)->name});
-}
-
-static void removal_reply(struct emp_op *op, const struct emp_reply *reply)
-{
-    struct removal *t = (struct removal *)op;
-
-    t->err = reply->error;
-    t->err.code = reply->code;
-}
-
-static void removal_finish(struct emp_broker *b, struct emp_op *op, int code)
-{
-    struct removal *t = (struct removal *)op;
-    struct emp_buf body;
-    struct emp_writer w;
-
-    (void)b;
-    if (code < 0)
-        emp_fail(&t->err, code, NULL,
-                 "the store cannot be written now (%s): it may still happen when it can be",
-                 emp_error_text(code));
-    if (t->err.code) {
-        emp_answer_error(&op->peer, &t->err);
-        return;
-    }
-    emp_api_begin_success(&w, &body);
-    emp_write_str(&w, "name", t->name);
-    emp_write_z(&w, "message", "Model removed from the catalogue");
-    emp_api_end_success(&w);
-    emp_answer_json(&op->peer, 200, &body);
-}
-
-static const struct emp_op_type removal_type = {
-    .name = "remove",
-    .run = removal_run,
-    .reply = removal_reply,
-    .finish = removal_finish,
-    .writes = true,
-};
-
-void emp_api_model_remove(const struct emp_call *c)
-{
-    struct removal *t = emp_op_new(sizeof *t, &removal_type, &c->peer);
-
-    t->name = emp_str_copy(&t->op.arena, c->args[0]);
-    emp_api_post(c, &t->op);
-}
-
 /* ------------------------------------------------------------------ pools */
 
 static void pools_look(struct emp_broker *b, struct emp_look *l)
@@ -417,7 +213,7 @@ static void pools_look(struct emp_broker *b, struct emp_look *l)
     struct emp_writer w;
     uint32_t count = emp_core_pools(b->core, &l->op.arena, &pools);
 
-    begin_list(&w, l);
+    emp_api_begin_success(&w, &l->body);
     emp_write_array(&w, "pools");
     for (uint32_t i = 0; i < count; i++) {
         struct emp_pool_view v = {pools[i].pool, pools[i].machines, pools[i].slots,
@@ -430,7 +226,7 @@ static void pools_look(struct emp_broker *b, struct emp_look *l)
 
 void emp_api_pools(const struct emp_call *c)
 {
-    emp_look_post(c, pools_look, json_type);
+    emp_look_post(c, pools_look, EMP_ANSWER_JSON);
 }
 
 /* ------------------------------------------------------------------ agents' links */

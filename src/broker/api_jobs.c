@@ -44,15 +44,11 @@ void emp_api_job(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
-    emp_job_num num;
     struct emp_buf body;
     struct emp_writer w;
 
-    if (emp_api_job_num(c, &num) < 0)
-        return;
     emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS, &a,
-                         &job) >= 0) {
+    if (emp_api_job_of(c, EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS, &a, &job) >= 0) {
         emp_api_begin_success(&w, &body);
         write_job(&w, c->peer.broker, "job", &job, true, &a);
         emp_api_end_success(&w);
@@ -243,17 +239,13 @@ void emp_api_decision(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
-    emp_job_num num;
-
-    if (emp_api_job_num(c, &num) < 0)
-        return;
     emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, 0, &a, &job) >= 0) {
+    if (emp_api_job_of(c, 0, &a, &job) >= 0) {
         if (emp_job_state_terminal(job.record.state)) {
             answer_stored_decision(&c->peer, &job);
         } else {
             struct decision *d = emp_op_new(sizeof *d, &decision_type, &c->peer);
-            d->num = num;
+            d->num = job.record.num;
             emp_api_post(c, &d->op);
         }
     }
@@ -307,14 +299,9 @@ void emp_api_events(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
-    emp_job_num num;
-
-    if (emp_api_job_num(c, &num) < 0)
-        return;
-    emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, 0, &a, &job) >= 0) {
+    if (emp_api_job_of(c, 0, &a, &job) >= 0) {
         struct events *e = emp_op_new(sizeof *e, &events_type, &c->peer);
-        e->num = num;
+        e->num = job.record.num;
         emp_api_post(c, &e->op);
     }
     emp_arena_release(&a);

@@ -348,18 +348,15 @@ void emp_api_artifact(const struct emp_call *c)
     struct emp_error err;
     struct emp_arena a;
     uint32_t count = 0, i = 0;
-    emp_job_num num;
 
-    if (emp_api_job_num(c, &num) < 0)
-        return;
     emp_arena_init(&a, 0);
-    if (emp_api_job_read(c, num, EMP_STORE_RESULT, &a, &job) >= 0) {
+    if (emp_api_job_of(c, EMP_STORE_RESULT, &a, &job) >= 0) {
         if (job.record.state == EMP_JOB_COMPLETED && job.result.len)
             emp_result_blob_parse(&a, job.result, &result, &outputs, &count, NULL);
         while (i < count && !emp_str_eq(outputs[i].name, c->args[1]))
             i++;
         if (i < count) {
-            send_file(c, num, job.record.attempt.number, &outputs[i], &a);
+            send_file(c, job.record.num, job.record.attempt.number, &outputs[i], &a);
         } else {
             emp_fail(&err, EMP_E_NOT_FOUND, NULL, "the job (%s) has no output \"%.*s\"",
                      emp_job_state_word(job.record.state),
