@@ -239,6 +239,7 @@ void emp_api_decision(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
+
     emp_arena_init(&a, 0);
     if (emp_api_job_of(c, 0, &a, &job) >= 0) {
         if (emp_job_state_terminal(job.record.state)) {
@@ -299,6 +300,8 @@ void emp_api_events(const struct emp_call *c)
 {
     struct emp_arena a;
     struct emp_store_job job;
+
+    emp_arena_init(&a, 0);
     if (emp_api_job_of(c, 0, &a, &job) >= 0) {
         struct events *e = emp_op_new(sizeof *e, &events_type, &c->peer);
         e->num = job.record.num;
