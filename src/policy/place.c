@@ -81,6 +81,14 @@ static void bound_settings(struct emp_place_settings *s)
     s->effort = place_bounded(s->effort, 0, 1000);
 }
 
+static void build_model(struct place *p, uint32_t i)
+{
+    const struct emp_place_model *m = &p->in->models[i];
+    p->bytes[i] = bounded_bytes(m->bytes);
+    p->weight[i].load = m->loads ? (double)p->bytes[i] : 0;
+    p->weight[i].fetch = m->fetchable ? (double)p->bytes[i] : PLACE_NEVER_BYTES;
+}
+
 static void build_machines(struct place *p)
 {
     p->machine = emp_arena_array(p->arena, struct place_machine, p->machines);
@@ -400,8 +408,9 @@ void place_build(struct place *p, struct emp_arena *arena, const struct emp_plac
                         .models = in->model_count};
     bound_settings(&p->s);
     p->bytes = emp_arena_array(arena, int64_t, p->models);
+    p->weight = emp_arena_array(arena, struct place_weight, p->models);
     for (uint32_t i = 0; i < p->models; i++)
-        p->bytes[i] = bounded_bytes(in->models[i].bytes);
+        build_model(p, i);
     build_machines(p);
     build_copies(p);
     build_sets(p);
@@ -409,6 +418,8 @@ void place_build(struct place *p, struct emp_arena *arena, const struct emp_plac
     find_urgent(p);
     p->stamp = emp_arena_array(arena, uint32_t, p->set_count);
     p->touch = emp_arena_array(arena, struct place_touch, p->set_count);
+    for (int w = 0; w < WINDOWS; w++)
+        p->keys[w] = emp_arena_array(arena, struct place_key, p->machines);
     p->gathered = emp_arena_array(arena, struct place_holder, p->machines);
     place_value_init(p);
 }

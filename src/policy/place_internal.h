@@ -25,6 +25,12 @@ struct place_holder {
     uint32_t busy_at; /* holders whose being busy was looked at */
     uint32_t machine;
 };
+/* A holder to be: what lists are sorted by. */
+struct place_key {
+    double cost;
+    uint32_t machine;
+};
+
 /* Machines that have something of a set and are better than bringing all, cheapest first; of many,
  * as far as a job may come to them, and some more. */
 struct place_list {
@@ -71,6 +77,13 @@ struct place_set {
     bool dirty;             /* its lists have changed since nothing was found for it */
 };
 
+#define PLACE_NEVER_BYTES 1e30 /* to fetch what cannot be fetched */
+
+/* Of a model, for place_cost(): bytes to load, 0 where nothing is loaded; bytes to fetch. */
+struct place_weight {
+    double load, fetch;
+};
+
 struct place_member {
     uint32_t set, scope;
 };
@@ -86,6 +99,7 @@ struct place_machine {
     struct place_loss *losses;               /* of `held`, when they were measured last */
     uint32_t loss_count, loss_cap, loss_age; /* age: changes since all were measured */
     double drop_density[TIER_COUNT];         /* least loss per byte of what may leave a tier */
+    double drop_least[TIER_COUNT];           /* least loss of any */
     bool losses_stale, may, touched;
 };
 
@@ -129,11 +143,12 @@ struct place {
     struct emp_place_settings s; /* bounded */
     uint32_t machines, models;
     struct place_machine *machine;
-    int64_t *bytes;      /* by model, bounded */
-    uint8_t *tier;       /* [model * machines + machine] */
-    uint8_t *present;    /* likewise, as given */
-    uint8_t *flags;      /* likewise, COPY_* */
-    struct emp_map left; /* of FETCHING copies: place in `copies`, by cell + 1 */
+    int64_t *bytes;              /* by model, bounded */
+    struct place_weight *weight; /* by model: what it costs */
+    uint8_t *tier;               /* [machine * models + model] */
+    uint8_t *present;            /* likewise, as given */
+    uint8_t *flags;              /* likewise, COPY_* */
+    struct emp_map left;         /* of FETCHING copies: place in `copies`, by cell + 1 */
     struct place_scope *scopes;
     uint32_t scope_count, scope_cap;
     struct place_set *sets; /* real ones first */
@@ -144,9 +159,10 @@ struct place {
     bool *wanted;                       /* by model */
     uint32_t *whole; /* by model: whole copies on serving machines that the plan keeps */
     int64_t fetch_bytes;
-    uint32_t *stamp, stamp_now;    /* by set */
-    struct place_touch *touch;     /* scratch of a gain: the sets it touches */
-    struct place_holder *gathered; /* scratch of a list, by machines */
+    uint32_t *stamp, stamp_now;      /* by set */
+    struct place_touch *touch;       /* scratch of a gain: the sets it touches */
+    struct place_key *keys[WINDOWS]; /* scratch of lists: by machines */
+    struct place_holder *gathered;   /* likewise */
     struct place_undo *undo;
     uint32_t undo_count, undo_cap;
     bool *urgent;         /* by model; NULL: none is */
@@ -156,7 +172,7 @@ struct place {
 
 static inline size_t place_cell(const struct place *p, uint32_t machine, uint32_t model)
 {
-    return (size_t)model * p->machines + machine;
+    return (size_t)machine * p->models + model; // changes look at one machine and many sets
 }
 static inline double place_bounded(double x, double low, double high) /* NaN is low */
 {
@@ -187,10 +203,11 @@ double place_load_s(const struct place *p, uint32_t machine, uint32_t model, uin
                     uint8_t to);
 int64_t place_left(const struct place *p, uint32_t machine, uint32_t model); /* bytes to fetch */
 
-/* For each window and each holder that a job may come to: what the set loses when it has to do
- * without that holder's copy of one model. */
+/* For each window and each holder that a job may come to: what the set loses when that holder's
+ * copy of one model falls from tiers above `to` to it. */
 typedef void (*place_loss_fn)(void *ctx, uint32_t machine, uint32_t model, double loss);
-void place_value_losses(struct place *p, const struct place_set *s, place_loss_fn fn, void *ctx);
+void place_value_losses(struct place *p, const struct place_set *s, uint8_t to, place_loss_fn fn,
+                        void *ctx);
 
 /* place_search.c */
 void place_search(struct place *p);

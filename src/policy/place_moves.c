@@ -33,18 +33,19 @@ static enum emp_residency present_of(const struct place *p, size_t cell)
 
 /* ---- wants ---- */
 
-static void count_uses(const struct place *p, struct emp_place_want *w)
+/* Expected jobs per hour, by model and scope. */
+static double *count_uses(const struct place *p)
 {
-    for (uint32_t j = p->sets_from[w->model]; j < p->sets_from[w->model + 1]; j++) {
-        if (p->sets_by_model[j].set >= p->real_count)
-            return;
-        const struct place_set *s = &p->sets[p->sets_by_model[j].set];
+    double *uses = emp_arena_array(p->arena, double, (size_t)p->models * p->scope_count);
+    for (uint32_t i = 0; i < p->real_count; i++) {
+        const struct place_set *s = &p->sets[i];
         const struct emp_place_demand *d = &p->in->demands[s->demand];
-        if (!p->scopes[s->scope].has[w->machine])
-            continue;
         double far = place_bounded(d->uses_far, 0, 1e9), near = place_bounded(d->uses_near, 0, 1e9);
-        w->uses_per_hour += ((far > near ? far : near) + d->waiting) / p->s.far_h;
+        double jobs = ((far > near ? far : near) + d->waiting) / p->s.far_h;
+        for (uint32_t k = 0; k < s->model_count; k++)
+            uses[(size_t)s->models[k] * p->scope_count + s->scope] += jobs;
     }
+    return uses;
 }
 
 static double value_of_copy(struct place *p, uint32_t machine, uint32_t model, uint8_t without)
@@ -53,17 +54,19 @@ static double value_of_copy(struct place *p, uint32_t machine, uint32_t model, u
     return gain < 0 ? -gain : 0;
 }
 
-static struct emp_place_want want_of(struct place *p, uint32_t machine, uint32_t model)
+static struct emp_place_want want_of(const struct place *p, uint32_t machine, uint32_t model,
+                                     const double *uses)
 {
     size_t cell = place_cell(p, machine, model);
     struct emp_place_want w = {.machine = machine,
                                .model = model,
                                .tier = residency_of(p->tier[cell]),
                                .present = present_of(p, cell)};
-    if (p->in->machines[machine].serves) {
+    if (p->in->machines[machine].serves)
         w.move_s = place_price(p, machine, model, p->tier[cell], false);
-        count_uses(p, &w);
-    }
+    for (uint32_t i = 0; i < p->scope_count; i++)
+        if (p->scopes[i].has[machine])
+            w.uses_per_hour += uses[(size_t)model * p->scope_count + i];
     return w;
 }
 
@@ -85,31 +88,19 @@ static uint32_t *group_machines(const struct place *p)
     return group;
 }
 
-/* By model: wants come in order of model for every machine. */
 static void write_wants(struct place *p, struct emp_place_plan *ret, uint32_t *from)
 {
-    uint32_t *group = group_machines(p);
-    uint32_t *count = emp_arena_array(p->arena, uint32_t, p->machines);
-    for (uint32_t o = 0; o < p->models; o++)
-        for (uint32_t m = 0; m < p->machines; m++)
-            from[m + 1] += (p->tier[place_cell(p, m, o)] | p->present[place_cell(p, m, o)]) != 0;
-    for (uint32_t m = 0; m < p->machines; m++)
-        from[m + 1] += from[m];
-    ret->want_count = from[p->machines];
-    ret->wants = emp_arena_array(p->arena, struct emp_place_want, ret->want_count);
-    uint32_t *at = emp_arena_dup(p->arena, from, p->machines * sizeof *from);
-    for (uint32_t o = 0; o < p->models; o++) {
-        memset(count, 0, p->machines * sizeof *count);
-        for (uint32_t m = 0; m < p->machines; m++)
-            count[group[m]] += p->tier[place_cell(p, m, o)] != 0 && p->in->machines[m].serves;
-        for (uint32_t m = 0; m < p->machines; m++) {
+    const double *uses = count_uses(p);
+    uint32_t cap = 0;
+    for (uint32_t m = 0; m < p->machines; m++) {
+        for (uint32_t o = 0; o < p->models; o++) {
             size_t cell = place_cell(p, m, o);
-            if ((p->tier[cell] | p->present[cell]) == 0)
+            if ((p->tier[cell] | p->present[cell]) == TIER_NONE)
                 continue;
-            struct emp_place_want *w = &ret->wants[at[m]++];
-            *w = want_of(p, m, o);
-            w->replicas = count[group[m]];
+            emp_arena_reserve(p->arena, ret->wants, ret->want_count, cap);
+            ret->wants[ret->want_count++] = want_of(p, m, o, uses);
         }
+        from[m + 1] = ret->want_count;
     }
 }
 
@@ -138,16 +129,21 @@ static void add_worth(void *ctx, uint32_t machine, uint32_t model, double loss)
 static void number_replicas(struct place *p, struct emp_place_plan *ret)
 {
     uint32_t *group = group_machines(p);
-    struct emp_map next;
-    emp_map_init(&next, p->arena);
-    for (uint32_t i = 0; i < ret->want_count; i++) {
-        struct emp_place_want *w = &ret->wants[i];
-        if (w->tier == EMP_RESIDENCY_NONE || !p->in->machines[w->machine].serves)
-            continue;
-        uint64_t key = ((uint64_t)group[w->machine] << 32 | w->model) + 1;
-        emp_map_get(&next, key, &w->replica);
-        emp_map_put(&next, key, ++w->replica);
-    }
+    struct emp_map last;
+    emp_map_init(&last, p->arena);
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < ret->want_count; i++) {
+            struct emp_place_want *w = &ret->wants[i];
+            uint64_t key = ((uint64_t)group[w->machine] << 32 | w->model) + 1;
+            if (w->tier == EMP_RESIDENCY_NONE || !p->in->machines[w->machine].serves)
+                continue;
+            if (pass == 1) {
+                emp_map_get(&last, key, &w->replicas);
+                continue;
+            }
+            emp_map_get(&last, key, &w->replica);
+            emp_map_put(&last, key, ++w->replica);
+        }
 }
 
 const struct emp_place_want *emp_place_find(const struct emp_place_plan *plan, uint32_t machine,
@@ -344,7 +340,7 @@ void place_write(struct place *p, struct emp_place_plan *ret)
     write_wants(p, ret, from);
     struct worths worths = {ret->wants, from, p->s.far_h};
     for (uint32_t i = 0; i < p->real_count; i++)
-        place_value_losses(p, &p->sets[i], add_worth, &worths);
+        place_value_losses(p, &p->sets[i], TIER_NONE, add_worth, &worths);
     number_replicas(p, ret);
     write_moves(p, ret, from);
     ret->evaluations = p->evaluations > UINT32_MAX ? UINT32_MAX : (uint32_t)p->evaluations;

@@ -25,14 +25,17 @@
 
 #define EPSILON      1e-9
 #define SHARE_LEAST  1e-6 /* of a machine's room: keeps densities finite */
-#define MEASURED     3    /* machines of a set that are measured exactly */
-#define ROUNDS_MAX   4
+#define LOSS_MAX     1e12
+#define MEASURED     2 /* machines of a set that are measured exactly */
+#define ROUNDS_MAX   4 /* of greedy; */
+#define ROUNDS_LARGE 2 /* from so many sets × machines on: the next plan goes on */
+#define LARGE        1e6
 #define SCAN_ALL     64 /* machines of a scope; of larger ones: */
 #define SCAN_HOLDERS 16
 #define SCAN_OTHERS  32
 #define TRIES        1000     /* of improvement, at effort 1 */
 #define TRIES_IDLE   250      /* without success: enough */
-#define WALKS_MAX    400000   /* of improvement, at effort 1 */
+#define WALKS_MAX    150000   /* of improvement, at effort 1 */
 #define GUESS_SETS   100      /* from so many sets on, refilling trusts guesses … */
 #define GENEROUS     2.0      /* … with this margin */
 #define NOT_POSSIBLE (-1e301) /* worse than any density */
@@ -139,20 +142,72 @@ static double measure_loss(struct place *p, uint32_t machine, uint32_t model, ui
     return loss_of(p, machine, model, TIER_DISK);
 }
 
+/* What is cheapest to let go, for guesses. */
+static void sum_up_losses(const struct place *p, struct place_machine *m, uint8_t tier)
+{
+    m->drop_density[tier] = m->drop_least[tier] = LOSS_MAX;
+    for (uint32_t i = 0; i < m->loss_count; i++) {
+        const struct place_loss *l = &m->losses[i];
+        double density = l->of[tier] / ((double)p->bytes[l->model] + 1);
+        if (l->of[tier] < 0)
+            continue;
+        if (density < m->drop_density[tier])
+            m->drop_density[tier] = density;
+        if (l->of[tier] < m->drop_least[tier])
+            m->drop_least[tier] = l->of[tier];
+    }
+}
+
 static void measure_losses(struct place *p, uint32_t machine, uint8_t tier)
 {
     struct place_machine *m = &p->machine[machine];
     if (m->losses_stale)
         sync_losses(p, m);
-    m->drop_density[tier] = 1e12;
-    for (uint32_t i = 0; i < m->loss_count; i++) {
-        struct place_loss *l = &m->losses[i];
-        if (l->of[tier] == LOSS_UNKNOWN)
-            l->of[tier] = measure_loss(p, machine, l->model, tier);
-        double density = l->of[tier] / ((double)p->bytes[l->model] + 1);
-        if (l->of[tier] >= 0 && density < m->drop_density[tier])
-            m->drop_density[tier] = density;
+    for (uint32_t i = 0; i < m->loss_count; i++)
+        if (m->losses[i].of[tier] == LOSS_UNKNOWN)
+            m->losses[i].of[tier] = measure_loss(p, machine, m->losses[i].model, tier);
+    sum_up_losses(p, m, tier);
+}
+
+struct first_losses {
+    struct place *p;
+    uint8_t to;
+};
+
+static void add_loss(void *ctx, uint32_t machine, uint32_t model, double loss)
+{
+    const struct first_losses *f = ctx;
+    struct place *p = f->p;
+    struct place_machine *m = &p->machine[machine];
+    uint8_t tier = f->to == TIER_NONE ? TIER_DISK : p->tier[place_cell(p, machine, model)];
+    for (uint32_t i = 0; i < m->loss_count; i++)
+        if (m->losses[i].model == model && m->losses[i].of[tier] >= 0 && loss > 0)
+            m->losses[i].of[tier] += loss;
+}
+
+/* The losses of what stands, all at once: set by set is faster than copy by copy. */
+static void first_losses(struct place *p)
+{
+    for (uint32_t m = 0; m < p->machines; m++) {
+        struct place_machine *at = &p->machine[m];
+        sync_losses(p, at);
+        for (uint32_t i = 0; i < at->loss_count; i++) {
+            struct place_loss *l = &at->losses[i];
+            size_t cell = place_cell(p, m, l->model);
+            l->of[TIER_DISK] = may_delete(p, m, l->model) ? 0 : LOSS_NOT_POSSIBLE;
+            for (int t = TIER_RAM; t < TIER_COUNT; t++)
+                l->of[t] = p->tier[cell] == t && !(p->flags[cell] & COPY_FIXED) ? 0
+                                                                                : LOSS_NOT_POSSIBLE;
+        }
     }
+    for (uint8_t to = TIER_NONE; to <= TIER_DISK; to++) {
+        struct first_losses f = {p, to};
+        for (uint32_t i = 0; i < p->real_count; i++)
+            place_value_losses(p, &p->sets[i], to, add_loss, &f);
+    }
+    for (uint32_t m = 0; m < p->machines; m++)
+        for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++)
+            sum_up_losses(p, &p->machine[m], t);
 }
 
 struct victim {
@@ -338,11 +393,10 @@ static double guess_density(const struct place *p, const struct place_set *s, ui
         int64_t bytes = p->bytes[model];
         uint8_t from = p->tier[place_cell(p, machine, model)];
         uint8_t to = target(p, machine, model, tier);
-        if (p->in->models[model].loads) {
-            cost[WINDOW_FAR] += (double)bytes * m->disk_s;
-            if (to != TIER_GPU)
-                cost[WINDOW_NEAR] += (double)bytes * (to == TIER_RAM ? m->ram_s : m->disk_s);
-        }
+        double load = p->weight[model].load;
+        cost[WINDOW_FAR] += load * m->disk_s;
+        if (to != TIER_GPU)
+            cost[WINDOW_NEAR] += load * (to == TIER_RAM ? m->ram_s : m->disk_s);
         if (from == to)
             continue;
         any = true;
@@ -366,7 +420,7 @@ static double guess_density(const struct place *p, const struct place_set *s, ui
             return NOT_POSSIBLE;
         int64_t need = m->used[t] + add[t] - m->budget[t];
         if (add[t] > 0 && need > 0)
-            net -= (double)need * m->drop_density[t];
+            net -= fmax((double)need * m->drop_density[t], m->drop_least[t]);
     }
     for (int w = 0; w < WINDOWS; w++) {
         double now = place_count_wait(&p->s, old[w]);
@@ -729,7 +783,9 @@ void place_search(struct place *p)
     struct heap h = {.at = emp_arena_array(p->arena, uint32_t, p->set_count)};
     cancel_useless(p);
     bring_urgent(p);
-    for (int i = 0; i < ROUNDS_MAX && greedy_round(p, &h); i++) {}
+    int rounds = (double)p->set_count * p->machines > LARGE ? ROUNDS_LARGE : ROUNDS_MAX;
+    first_losses(p);
+    for (int i = 0; i < rounds && greedy_round(p, &h); i++) {}
     if (p->s.effort > 0 && p->real_count > 0 && p->urgent == NULL)
         improve(p);
     for (uint32_t i = 0; i < p->machines; i++)

@@ -25,8 +25,9 @@
 #include <string.h>
 
 #define WAIT_S_MAX  1800.0 /* longer waits count as this */
-#define KEPT_BEYOND 4      /* holders kept in a list beyond those that a job may come to */
-#define CHANCE_NONE 1e-7   /* of none before being free: the rest is not looked at */
+#define FIRST_LOOK  24
+#define KEPT_BEYOND 4    /* holders kept in a list beyond those that a job may come to */
+#define CHANCE_NONE 1e-7 /* of none before being free: the rest is not looked at */
 
 double place_count_wait(const struct emp_place_settings *s, double seconds)
 {
@@ -37,30 +38,25 @@ double place_count_wait(const struct emp_place_settings *s, double seconds)
 
 /* ---- one machine, one set ---- */
 
-static double fetch_s(const struct place *p, uint32_t model, double link_s)
-{
-    if (!p->in->models[model].fetchable)
-        return WAIT_S_MAX;
-    return (double)p->bytes[model] * link_s;
-}
-
 void place_cost(const struct place *p, const struct place_set *s, uint32_t machine,
                 double ret[WINDOWS])
 {
     const struct place_machine *m = &p->machine[machine];
-    const uint8_t *tier = p->tier + machine;
-    double near = 0, far = 0, mean_s = p->scopes[s->scope].link_s;
+    const uint8_t *tier = p->tier + place_cell(p, machine, 0);
+    double mean_s = p->scopes[s->scope].link_s, fetch = 0, load = 0, disk = 0, ram = 0;
     double link_s = m->link_s > mean_s ? m->link_s : mean_s;
     bool holds = false;
     for (uint32_t i = 0; i < s->model_count; i++) {
-        uint32_t model = s->models[i];
-        uint8_t t = tier[(size_t)model * p->machines];
-        double fetch = t == TIER_NONE ? fetch_s(p, model, link_s) : 0;
-        double load = p->in->models[model].loads ? (double)p->bytes[model] : 0;
+        uint8_t t = tier[s->models[i]];
+        const struct place_weight *model = &p->weight[s->models[i]];
         holds |= t != TIER_NONE;
-        far += fetch + load * m->disk_s;
-        near += fetch + load * (t == TIER_GPU ? 0 : t == TIER_RAM ? m->ram_s : m->disk_s);
+        fetch += t == TIER_NONE ? model->fetch : 0;
+        load += model->load;
+        disk += t <= TIER_DISK ? model->load : 0;
+        ram += t == TIER_RAM ? model->load : 0;
     }
+    double near = fetch * link_s + disk * m->disk_s + ram * m->ram_s;
+    double far = fetch * link_s + load * m->disk_s;
     holds &= s->bytes <= m->budget[TIER_DISK];
     ret[WINDOW_NEAR] = holds && near < s->none_s ? near : INFINITY;
     ret[WINDOW_FAR] = holds && far < s->none_s ? far : INFINITY;
@@ -188,30 +184,25 @@ static uint32_t find_holder(const struct place_list *l, double cost, uint32_t ma
 
 static int by_cost(const void *a, const void *b)
 {
-    return goes_before(a, b) ? -1 : goes_before(b, a);
+    const struct place_key *x = a, *y = b;
+    if (x->cost < y->cost || x->cost > y->cost)
+        return x->cost < y->cost ? -1 : 1;
+    return x->machine < y->machine ? -1 : 1;
 }
 
-/* The list anew, from what stands on the machines. */
-static void gather(struct place *p, struct place_set *s, enum place_window w)
+/* The list anew, of sorted keys: as many of them as a job may come to, and some more. */
+static void fill(struct place *p, struct place_set *s, enum place_window w, uint32_t count)
 {
-    const struct place_scope *scope = &p->scopes[s->scope];
+    const struct place_key *keys = p->keys[w];
     struct place_list *l = &s->list[w], all = {.at = p->gathered};
-    for (uint32_t i = 0; i < scope->machine_count; i++) {
-        uint32_t machine = scope->machines[i];
-        uint8_t any = 0;
-        for (uint32_t k = 0; k < s->model_count; k++)
-            any |= p->tier[place_cell(p, machine, s->models[k])];
-        if (!any)
-            continue;
-        double cost[WINDOWS];
-        place_cost(p, s, machine, cost);
-        if (cost[w] < INFINITY)
-            all.at[all.count++] = holder_of(p, s, machine, w, cost[w]);
-    }
-    if (all.count > 1)
-        qsort(all.at, all.count, sizeof *all.at, by_cost);
-    walk(s, &all);
-    uint32_t keep = all.beyond < INFINITY ? all.reached + all.reached / 2 + KEPT_BEYOND : all.count;
+    uint32_t wanted = FIRST_LOOK;
+    do { // most end early
+        for (; all.count < wanted && all.count < count; all.count++)
+            all.at[all.count] = holder_of(p, s, keys[all.count].machine, w, keys[all.count].cost);
+        walk(s, &all);
+        wanted *= 4;
+    } while (all.count < count && !(all.beyond < keys[all.count - 1].cost));
+    uint32_t keep = all.beyond < INFINITY ? all.reached + all.reached / 4 + KEPT_BEYOND : count;
     keep = keep < all.count ? keep : all.count;
     if (keep > l->cap) {
         emp_arena_give_back(p->arena, l->at, l->cap * sizeof *l->at);
@@ -224,7 +215,33 @@ static void gather(struct place *p, struct place_set *s, enum place_window w)
     l->reached = all.reached;
     l->beyond = all.beyond;
     l->expected = all.expected;
-    l->complete = keep < all.count ? l->at[keep - 1].cost : INFINITY;
+    l->complete = keep < count ? l->at[keep - 1].cost : INFINITY;
+}
+
+/* Both lists anew, from what stands on the machines. */
+static void gather(struct place *p, struct place_set *s)
+{
+    const struct place_scope *scope = &p->scopes[s->scope];
+    uint32_t count[WINDOWS] = {0};
+    for (uint32_t i = 0; i < scope->machine_count; i++) {
+        uint32_t machine = scope->machines[i];
+        const uint8_t *tier = p->tier + place_cell(p, machine, 0);
+        uint8_t any = 0;
+        for (uint32_t k = 0; k < s->model_count; k++)
+            any |= tier[s->models[k]];
+        if (!any)
+            continue;
+        double cost[WINDOWS];
+        place_cost(p, s, machine, cost);
+        for (int w = 0; w < WINDOWS; w++)
+            if (cost[w] < INFINITY)
+                p->keys[w][count[w]++] = (struct place_key){cost[w], machine};
+    }
+    for (int w = 0; w < WINDOWS; w++) {
+        if (count[w] > 1)
+            qsort(p->keys[w], count[w], sizeof *p->keys[w], by_cost);
+        fill(p, s, w, count[w]);
+    }
 }
 
 static void remove_holder(struct place_list *l, uint32_t machine)
@@ -259,6 +276,7 @@ static void cut(struct place_list *l)
 static void refresh(struct place *p, struct place_set *s, uint32_t machine)
 {
     double cost[WINDOWS];
+    bool missing = false;
     place_cost(p, s, machine, cost);
     s->dirty = true;
     for (int w = 0; w < WINDOWS; w++) {
@@ -270,9 +288,11 @@ static void refresh(struct place *p, struct place_set *s, uint32_t machine)
         }
         walk(s, l);
         if (l->complete < INFINITY && !(l->beyond <= l->complete))
-            gather(p, s, w); // those that were cut off matter now
+            missing = true; // those that were cut off matter now
         cut(l);
     }
+    if (missing)
+        gather(p, s);
 }
 
 static void init_none(const struct place *p, struct place_set *s)
@@ -280,11 +300,9 @@ static void init_none(const struct place *p, struct place_set *s)
     const struct place_scope *scope = &p->scopes[s->scope];
     double cost = scope->queue * s->run_s;
     for (uint32_t i = 0; i < s->model_count; i++) {
-        uint32_t model = s->models[i];
-        s->bytes += p->bytes[model];
-        cost += fetch_s(p, model, scope->link_s);
-        if (p->in->models[model].loads)
-            cost += (double)p->bytes[model] * scope->disk_s;
+        const struct place_weight *model = &p->weight[s->models[i]];
+        s->bytes += p->bytes[s->models[i]];
+        cost += model->fetch * scope->link_s + model->load * scope->disk_s;
     }
     s->none_s = cost < WAIT_S_MAX ? cost : WAIT_S_MAX;
     s->none = place_count_wait(&p->s, s->none_s);
@@ -294,8 +312,7 @@ void place_value_init(struct place *p)
 {
     for (uint32_t i = 0; i < p->set_count; i++) {
         init_none(p, &p->sets[i]);
-        for (int w = 0; w < WINDOWS; w++)
-            gather(p, &p->sets[i], w);
+        gather(p, &p->sets[i]);
     }
 }
 
@@ -362,6 +379,7 @@ double place_value_gain(struct place *p, uint32_t machine, const struct place_ch
         old[i] = *t;
         *t = c[i].tier;
     }
+    p->evaluations += touched / 4; // looking costs too
     for (uint32_t i = 0; i < touched; i++)
         gain += gain_of_set(p, &p->touch[i], machine);
     for (uint32_t i = n; i-- > 0;)
@@ -435,7 +453,8 @@ void place_value_apply(struct place *p, uint32_t machine, const struct place_cha
         }
 }
 
-void place_value_losses(struct place *p, const struct place_set *s, place_loss_fn fn, void *ctx)
+void place_value_losses(struct place *p, const struct place_set *s, uint8_t to, place_loss_fn fn,
+                        void *ctx)
 {
     for (int w = 0; w < WINDOWS; w++)
         for (uint32_t i = 0; i < s->list[w].reached && s->weight[w] > 0; i++) {
@@ -444,9 +463,9 @@ void place_value_losses(struct place *p, const struct place_set *s, place_loss_f
             for (uint32_t k = 0; k < s->model_count; k++) {
                 uint8_t *tier = &p->tier[place_cell(p, machine, s->models[k])], was = *tier;
                 double cost[WINDOWS];
-                if (was == TIER_NONE)
+                if (was <= to)
                     continue;
-                *tier = TIER_NONE;
+                *tier = to;
                 place_cost(p, s, machine, cost);
                 *tier = was;
                 struct place_holder h = holder_of(p, s, machine, w, cost[w]);
