@@ -35,7 +35,7 @@ struct script {
     char ca_file[32]; /* of the certificate, where TLS is spoken */
     pthread_t thread;
     struct peer *peers[SCRIPT_PEERS_MAX];
-    int peer_count;
+    atomic_int peer_count;
     atomic_int open, open_max; /* connections that are being served, and their most */
 };
 
