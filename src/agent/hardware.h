@@ -17,7 +17,7 @@ struct emp_hardware_sources {
 void emp_hardware_find(struct emp_arena *a, const struct emp_hardware_sources *from,
                        struct emp_machine_facts *facts);
 
-/* 0 … 1: how busy the processors were in the last minute. */
+/* 0 … 1: how busy the processors were in the last minute; 0 where that is not known. */
 double emp_hardware_cpu_load(double cpu_cores);
 
 #endif

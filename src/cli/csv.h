@@ -24,8 +24,9 @@ struct emp_csv {
 /* A byte order mark at the beginning is passed over. */
 void emp_csv_init(struct emp_csv *c, const char *name, struct emp_str text);
 
-/* 1: a record stands in c->fields; 0: the end. EMP_E_MALFORMED: a quote that is not closed, text
- * after a closing quote, a NUL; err names file and line. */
+/* 1: a record stands in c->fields; 0: the end. Empty lines are passed over.
+ * EMP_E_MALFORMED: a quote that is not closed, text after a closing quote, a NUL, more than
+ * EMP_CSV_FIELDS_MAX fields; err names file and line. */
 int emp_csv_next(struct emp_csv *c, struct emp_arena *arena, struct emp_error *err);
 
 /* 0 and the number of a field; EMP_E_MALFORMED, with file, line and text, when it is none: decimal,

@@ -219,8 +219,9 @@ void emp_memory_init(struct emp_machine *m);
 bool emp_memory_holds(const struct emp_machine_copy *c, enum emp_memory where);
 void emp_memory_loaded(struct emp_machine *m, const uint32_t *copies,
                        uint32_t count); /* now in GPU memory, through RAM */
-void emp_memory_came(struct emp_machine *m, uint32_t copy,
-                     enum emp_residency to); /* the same for the plan */
+/* The plan has put a copy into RAM or GPU memory. A copy whose file is not there, or that is larger
+ * than the whole budget of RAM, stays where it was. */
+void emp_memory_came(struct emp_machine *m, uint32_t copy, enum emp_residency to);
 int64_t emp_memory_budget(const struct emp_machine *m, enum emp_memory where);
 void emp_memory_drop(struct emp_machine *m, struct emp_machine_copy *c); /* its file goes */
 

@@ -72,7 +72,7 @@ typedef int (*emp_store_resolve)(void *ctx, emp_blob_token token, struct emp_str
  * is passed over (retention may have removed it: refuse to revive what is about to be). 0; or
  * EMP_E_DISK_FULL, EMP_E_IO, EMP_E_INTERNAL or what `resolve` said: nothing of it is kept, and the
  * same batch may be tried again. When the process dies after such a failure of the final sync, the
- * batch may be found whole. count 0 does nothing. */
+ * batch may be found whole. count 0 does nothing; more than 2^20 are refused (EMP_E_INTERNAL). */
 int emp_store_commit(struct emp_store *s, const struct emp_change *changes, size_t count,
                      emp_store_resolve resolve, void *ctx, struct emp_error *err);
 
