@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 static const struct emp_route routes[] = {
-#define EMP_ROUTE(method, path, who, body, writes, handler) \
-    {EMP_HTTP_##method, path, EMP_AUTH_##who, EMP_BODY_##body, writes, handler},
+#define EMP_ROUTE(method, path, who, query, body, writes, handler) \
+    {EMP_HTTP_##method, path, EMP_AUTH_##who, EMP_QUERY_##query, EMP_BODY_##body, writes, handler},
 #include "broker/routes.def"
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes, SMALL_BYTES = 64 * 1024 };
@@ -68,6 +68,18 @@ static void refuse_unknown(const struct emp_peer *p)
     emp_answer_error(p, &err);
 }
 
+/* 0, or EMP_E_INVALID where there is a parameter that nobody would look at. */
+static int check_query(const struct emp_route *route, struct emp_http_request *req,
+                       struct emp_error *err)
+{
+    if (route->query != EMP_QUERY_NONE || emp_http_param_count(req) == 0)
+        return 0;
+    struct emp_str name = emp_http_param_at(req, 0).name;
+    return emp_fail(err, EMP_E_INVALID, NULL, "\"%.*s\" is no parameter of %s %s, which has none",
+                    (int)(name.len > 64 ? 64 : name.len), name.len ? name.ptr : "",
+                    emp_http_method_name(req), route->path);
+}
+
 static size_t body_max(const struct emp_broker *b, enum emp_route_body kind)
 {
     switch (kind) {
@@ -107,6 +119,10 @@ void emp_api_begin(void *ctx, struct emp_http_request *req)
     }
     if (emp_auth_check(&b->auth, c.route->who, emp_http_header(req, "Authorization"), &err) < 0) {
         emp_answer_error_with(&c.peer, &err, 0, "WWW-Authenticate", "Bearer realm=\"emp\"");
+        return;
+    }
+    if (check_query(c.route, req, &err) < 0) {
+        emp_answer_error(&c.peer, &err);
         return;
     }
     if (c.route->who != EMP_AUTH_OPEN && emp_broker_accepts(b, c.route->writes, &err) < 0) {

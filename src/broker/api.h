@@ -12,11 +12,14 @@
 
 enum emp_route_body { EMP_BODY_NONE, EMP_BODY_SMALL, EMP_BODY_JOB, EMP_BODY_BATCH, EMP_BODY_FILE };
 
+enum emp_route_query { EMP_QUERY_NONE, EMP_QUERY_OWN, EMP_QUERY_ANY };
+
 struct emp_call;
 struct emp_route {
     enum emp_http_method method;
     const char *path;
     enum emp_auth_role who;
+    enum emp_route_query query;
     enum emp_route_body body;
     bool writes;
     void (*handler)(const struct emp_call *c);
@@ -35,7 +38,8 @@ void emp_api_handle(void *ctx, struct emp_http_request *req);
 void emp_api_error(void *ctx, struct emp_http_request *req, const struct emp_error *err);
 
 /* The handlers. */
-#define EMP_ROUTE(method, path, who, body, writes, handler) void handler(const struct emp_call *c);
+#define EMP_ROUTE(method, path, who, query, body, writes, handler) \
+    void handler(const struct emp_call *c);
 #include "broker/routes.def"
 
 /* In `begin` of an upload: chooses the sink. True: the request has been answered. */

@@ -142,6 +142,11 @@ test('bad requests are refused by name, and nothing is left of them', limits, wi
             assert.equal(answer.status, 400, `${q}: ${answer.text.slice(0, 200)}`);
             assert.match(answer.body.error, new RegExp(q.split('=')[0]), `${q} is named`);
         }
+        for (const target of ['machines', 'models', 'pools'])
+            refused(await broker.get(`/api/${target}?pool=heavy&limit=5`), `parameters of ${target}`, 400, 'invalid', undefined, new RegExp(`"pool" is no parameter of GET /api/${target}`));
+        refused(await broker.post('/api/jobs?wait=true', S), 'a parameter of a submission', 400, 'invalid', undefined, /"wait" is no parameter/);
+        await untouched('a parameter of a submission');
+        for (const target of ['/health', '/ready', '/version', '/metrics']) assert.equal((await broker.get(`${target}?_=1`)).status, 200, `${target} of a probe`);
     });
     await t.test('models', async () => {
         for (const [what, body, field] of models) {

@@ -34,9 +34,10 @@ test('every reference leads somewhere, every component is used', () => {
 });
 
 test('the same paths and methods as the table of routes', () => {
-    const routes = [...source('src/broker/routes.def').matchAll(/^EMP_ROUTE\((\w+), "([^"]+)", (\w+)/gm)].map((m) => ({
+    const routes = [...source('src/broker/routes.def').matchAll(/^EMP_ROUTE\((\w+), "([^"]+)", (\w+), (\w+)/gm)].map((m) => ({
         key: `${m[1]} ${m[2].replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{name}')}`,
         who: m[3],
+        query: m[4],
     }));
     assert.ok(routes.length > 15, 'the table can be read');
     assert.deepEqual(operations.map((o) => `${o.method} ${o.template}`).sort(), routes.map((r) => r.key).sort());
@@ -45,6 +46,9 @@ test('the same paths and methods as the table of routes', () => {
         const security = JSON.stringify(o.security ?? document.security);
         const want = { OPEN: '[]', CLIENT: '[{"apiKey":[]}]', AGENT: '[{"agentToken":[]}]' }[r.who];
         assert.equal(security, want, `${r.key} wants ${r.who}`);
+        const parameters = (o.parameters ?? []).map(resolve).filter((p) => p.in === 'query');
+        assert.equal(parameters.length > 0, r.query === 'OWN', `${r.key} has query parameters`);
+        assert.ok(r.query === 'ANY' || o.responses['400'], `${r.key} refuses others`);
     }
 });
 
@@ -153,6 +157,10 @@ test('one walk through everything: each operation answers as described', limits,
     await expect(409, 'PUT', `/api/artifacts/${long}/7/file.txt`, 'text');
     await expect(400, 'PUT', `/api/artifacts/${long}/1/..%2ffile.txt`, 'text');
     await expect(413, 'PUT', `/api/artifacts/${long}/1/large`, 'x'.repeat(10_001));
+
+    for (const target of ['machines', 'models', 'pools', `machines/${agent.id}`, `jobs/${done}`, `jobs/${done}/decision`]) await expect(400, 'GET', `/api/${target}?limit=5`);
+    for (const target of [`jobs/${running}`, `machines/${agent.id}`]) await expect(400, 'DELETE', `/api/${target}?force=true`);
+    for (const action of ['cancel', 'retry']) await expect(400, 'POST', `/api/jobs/${failed}/${action}?force=true`);
 
     await expect(200, 'GET', '/api/machines');
     await expect(200, 'GET', `/api/machines/${agent.id}`);
