@@ -53,7 +53,8 @@ struct agent {
     struct emp_runs runs;
     const char *url, *token, *data, *base;
     uint32_t signals_seen;
-    bool greeted; /* the first WELCOME has come */
+    bool greeted;      /* the first WELCOME has come */
+    bool pool_unknown; /* the broker does not have the pool that was asked for: said already */
     bool link_begun, link_closed;
     bool exiting, stuck;
     emp_mono_ms end_by; /* with `exiting` */
@@ -246,6 +247,21 @@ static void on_down(void *arg)
     step(arg, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_LINK_DOWN});
 }
 
+static void on_welcome(struct agent *g, const struct emp_message_welcome *w)
+{
+    bool unknown = g->facts.pool.len && !emp_str_eq(g->facts.pool, w->pool);
+
+    if (unknown && !g->pool_unknown)
+        emp_log_warn("the broker has no pool \"%.*s\": this machine was put into \"%.*s\"",
+                     EMP_STR_FMT(g->facts.pool), EMP_STR_FMT(w->pool));
+    g->pool_unknown = unknown;
+    if (g->greeted)
+        return;
+    g->greeted = true;
+    printf("emp: agent %.*s connected to %s\n", EMP_STR_FMT(g->facts.id), g->url);
+    fflush(stdout);
+}
+
 static void on_text(void *arg, const char *text, size_t len)
 {
     struct agent *g = arg;
@@ -265,11 +281,8 @@ static void on_text(void *arg, const char *text, size_t len)
         return;
     }
     step(g, &(struct emp_machine_event){.kind = EMP_MACHINE_EVENT_MESSAGE, .message = &m});
-    if (m.kind == EMP_MESSAGE_WELCOME && !g->greeted) {
-        g->greeted = true;
-        printf("emp: agent %.*s connected to %s\n", EMP_STR_FMT(g->facts.id), g->url);
-        fflush(stdout);
-    }
+    if (m.kind == EMP_MESSAGE_WELCOME)
+        on_welcome(g, &m.welcome);
 }
 
 static void on_refused(void *arg, const struct emp_error *err)

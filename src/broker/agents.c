@@ -4,6 +4,7 @@
 #include "net/ws.h"
 #include "os/clock.h"
 #include "os/log.h"
+#include "policy/pool.h"
 #include "proto/job_json.h"
 #include "proto/message_json.h"
 
@@ -148,6 +149,17 @@ static void on_event(struct emp_agent_link *l, struct emp_message *m)
     emp_loop_step(b, &e);
 }
 
+/* It is taken all the same: work that goes to another pool is better than a machine that stands
+ * idle for a slip of the pen. The agent sees it in WELCOME, clients in /api/machines. */
+static void warn_of_pool(const struct emp_broker *b, const struct emp_machine_facts *f)
+{
+    if (f->pool.len && emp_pool_find(b->o.settings, f->pool) == (uint32_t)EMP_POOL_NONE)
+        emp_log_warn(
+            "machine %.*s asks for the pool \"%.*s\", which is not configured: it is placed "
+            "by its hardware",
+            EMP_STR_FMT(f->id), EMP_STR_FMT(f->pool));
+}
+
 static void on_message(void *ctx, struct emp_ws *ws, const char *data, size_t len)
 {
     struct emp_agent_link *l = ctx;
@@ -169,6 +181,8 @@ static void on_message(void *ctx, struct emp_ws *ws, const char *data, size_t le
         return;
     }
     l->greeted = true;
+    if (m.kind == EMP_MESSAGE_HELLO)
+        warn_of_pool(l->broker, &m.hello.facts);
     on_event(l, &m);
     (void)ws;
 }

@@ -13,6 +13,21 @@ static const struct emp_column columns[] = {
     {"SEEN", true},     {"SERVICES", false}, {NULL, false},
 };
 
+/* Its pool; where the one it asked for is not configured, that too. */
+static void add_pool(struct emp_table *t, const struct emp_json *m)
+{
+    struct emp_str pool = emp_view_text(m, "pool"), unknown = emp_view_text(m, "pool_unknown");
+    struct emp_buf text;
+    if (unknown.len == 0) {
+        emp_table_add(t, pool, EMP_COLOUR_NONE);
+        return;
+    }
+    emp_buf_init(&text, 4096);
+    emp_buf_printf(&text, "%.*s (no pool %.*s)", EMP_STR_FMT(pool), EMP_STR_FMT(unknown));
+    emp_table_add(t, emp_str_z(text.data), EMP_COLOUR_BUSY);
+    emp_buf_release(&text);
+}
+
 static void add_row(struct emp_table *t, const struct emp_json *m)
 {
     char text[EMP_SIZE_TEXT_MAX], span[EMP_SPAN_TEXT_MAX];
@@ -24,7 +39,7 @@ static void add_row(struct emp_table *t, const struct emp_json *m)
     emp_view_join(m, "services", &services);
     emp_table_add(t, emp_view_text(m, "machine_id"), EMP_COLOUR_NONE);
     emp_table_add(t, status, emp_colour_of_status(status));
-    emp_table_add(t, emp_view_text(m, "pool"), EMP_COLOUR_NONE);
+    add_pool(t, m);
     emp_table_add(t, emp_view_text(m, "region"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(m, "busy"), EMP_COLOUR_NONE);
     emp_table_add(t, emp_view_text(m, "slots"), EMP_COLOUR_NONE);

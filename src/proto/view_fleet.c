@@ -185,6 +185,8 @@ void emp_view_machine(struct emp_writer *w, const char *name, const struct emp_m
     emp_write_str(w, "machine_id", f->id);
     emp_write_z(w, "status", emp_machine_state_word(v->state));
     emp_write_str(w, "pool", v->pool);
+    if (!emp_str_eq(f->pool, v->pool))
+        emp_write_str_opt(w, "pool_unknown", f->pool);
     emp_write_str_opt(w, "region", f->region);
     emp_write_str_opt(w, "provider", f->provider);
     emp_write_str_opt(w, "version", f->version);

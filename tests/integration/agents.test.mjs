@@ -220,6 +220,23 @@ describe('identity and fencing, by hand', { concurrency: 5 }, () => {
         assert.deepEqual(job.attempts.map((a) => [a.outcome, a.counted]), [['lost', false], ['completed', true]]);
     }));
 
+    it('a pool that nobody has configured: placed by hardware, and all are told', limits, within(async (w) => {
+        const broker = await w.broker();
+        const agent = await w.agent(broker, { pool: 'gold' }).start();
+        const [machine] = await broker.machines();
+        assert.equal(machine.pool_unknown, 'gold');
+        assert.ok(['fast-lane', 'standard', 'heavy'].includes(machine.pool), machine.pool);
+        await agent.process.line(new RegExp(`warn .*no pool "gold": .*"${machine.pool}"`));
+        await broker.process.line(new RegExp(`warn .*machine ${agent.id} .*pool "gold"`));
+        await broker.state(await broker.simulate(), 'completed');
+        const listed = w.start('machines', ['machines', '--broker', broker.url]);
+        await listed.ended;
+        assert.match(listed.output, new RegExp(`${machine.pool} \\(no pool gold\\)`));
+        const known = await w.agent(broker, { pool: 'heavy' }).start();
+        assert.ok(!('pool_unknown' in (await broker.machines()).find((m) => m.machine_id === known.id)));
+        assert.doesNotMatch(known.process.output, /no pool/);
+    }));
+
     it('cancel reaches the agent, and a machine that drains gets nothing', limits, within(async (w) => {
         const broker = await w.broker();
         const s = await new Socket(broker.port, '/ws/agent').opened;

@@ -327,6 +327,30 @@ static void a_machine(void **state)
           "\"last_seen\":\"2023-11-14T22:13:20.000Z\"}");
 }
 
+/* Only where it was asked for and not given. */
+static void a_pool_that_is_unknown(void **state)
+{
+    static const struct {
+        const char *asked, *given, *shown;
+    } cases[] = {
+        {"", "heavy", "\"pool\":\"heavy\",\"boot"},
+        {"heavy", "heavy", "\"pool\":\"heavy\",\"boot"},
+        {"gold", "heavy", "\"pool\":\"heavy\",\"pool_unknown\":\"gold\",\"boot"},
+        {"gold", "", "\"pool\":\"\",\"pool_unknown\":\"gold\",\"boot"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct emp_machine_facts f = {
+            .id = EMP_STR("m"), .boot = EMP_STR("b"), .pool = emp_str_z(cases[i].asked)};
+        struct emp_machine_view v = {.facts = &f, .pool = emp_str_z(cases[i].given), .brief = true};
+        emp_view_machine(&w, NULL, &v, id_of, NULL);
+        if (strstr(buf.data, cases[i].shown) == NULL)
+            fail_msg("not %s: %s", cases[i].shown, buf.data);
+        emp_buf_clear(&buf);
+        emp_writer_init(&w, &buf);
+    }
+}
+
 static void a_model_and_a_pool(void **state)
 {
     struct emp_model m = {.name = EMP_STR("a"), .path = EMP_STR("a"), .bytes = 5};
@@ -412,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_decision, setup, teardown),
         cmocka_unit_test_setup_teardown(a_decision_that_is_still_to_be_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(a_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pool_that_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(a_model_and_a_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(answers, setup, teardown),
         cmocka_unit_test_setup_teardown(a_notice, setup, teardown),
