@@ -17,9 +17,9 @@
  * dropped stands whole somewhere else already, if it is wanted: migration is replicate now, drop in
  * a later plan.
  *
- * See docs/model-intelligence.md for the method. Pure, deterministic (ties by index), one thread.
- * Input is borrowed and must outlive the plan; the plan lives in the arena given. Absurd numbers
- * (NaN, negative, huge) are bounded, never an error. */
+ * Copies being fetched count as whole. See docs/model-intelligence.md for the method. Pure,
+ * deterministic (ties by index), one thread. Input is borrowed and must outlive the plan; the plan
+ * lives in the arena given. Absurd numbers (NaN, negative, huge) are bounded, never an error. */
 #ifndef EMP_POLICY_PLACE_H
 #define EMP_POLICY_PLACE_H
 

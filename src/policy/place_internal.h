@@ -1,7 +1,8 @@
 /* What the files of the placement plan share: the state of the search, and who calls whom.
  *
  *   place.c         bounds the input, builds the state, runs the steps    calls down
- *   place_search.c  chooses changes                                       calls place_value.c
+ *   place_search.c  chooses changes                                       calls place_change.c
+ *   place_change.c  what may change on a machine, and makes room for it   calls place_value.c
  *   place_moves.c   writes the plan out, explains it                      calls place_value.c
  *   place_value.c   what a placement, and a change of it, is worth        only arithmetic
  *   place_next.c    what a machine may do now; works on the plan alone */
@@ -208,6 +209,28 @@ int64_t place_left(const struct place *p, uint32_t machine, uint32_t model); /* 
 typedef void (*place_loss_fn)(void *ctx, uint32_t machine, uint32_t model, double loss);
 void place_value_losses(struct place *p, const struct place_set *s, uint8_t to, place_loss_fn fn,
                         void *ctx);
+
+/* place_change.c */
+#define PLACE_EPSILON     1e-9
+#define PLACE_SHARE_LEAST 1e-6 /* of a machine's room: keeps densities finite */
+enum { PLACE_WITH_FETCH = 1, PLACE_URGENT = 2 /* outside of limits */ };
+struct place_candidate {
+    uint32_t machine, count;
+    double net, density;
+    struct place_change change[PLACE_CHANGES_MAX];
+};
+bool place_may_delete(const struct place *p, uint32_t machine, uint32_t model);
+/* The tier a copy there has after its set was raised to `tier`. */
+uint8_t place_target(const struct place *p, uint32_t machine, uint32_t model, uint8_t tier);
+/* Value gained, less prices with margin. */
+double place_net(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n);
+void place_apply(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n,
+                 double net);
+/* Losses of what stands, all at once: set by set is faster than copy by copy. */
+void place_first_losses(struct place *p);
+/* The set's models to `tier` on the machine; false when that is nothing, or cannot be. */
+bool place_propose(struct place *p, const struct place_set *s, uint32_t machine, uint8_t tier,
+                   int how, struct place_candidate *c);
 
 /* place_search.c */
 void place_search(struct place *p);

@@ -20,12 +20,8 @@
 #include "base/random.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define EPSILON      1e-9
-#define SHARE_LEAST  1e-6 /* of a machine's room: keeps densities finite */
-#define LOSS_MAX     1e12
 #define MEASURED     2 /* machines of a set that are measured exactly */
 #define ROUNDS_MAX   4 /* of greedy; */
 #define ROUNDS_LARGE 2 /* from so many sets × machines on: the next plan goes on */
@@ -40,50 +36,6 @@
 #define GENEROUS     2.0      /* … with this margin */
 #define NOT_POSSIBLE (-1e301) /* worse than any density */
 
-struct candidate {
-    uint32_t machine, count;
-    double net, density;
-    struct place_change change[PLACE_CHANGES_MAX];
-};
-
-/* ---- what may be done ---- */
-
-static bool may_delete(const struct place *p, uint32_t machine, uint32_t model)
-{
-    size_t cell = place_cell(p, machine, model);
-    uint8_t flags = p->flags[cell];
-    if (flags & (COPY_FIXED | COPY_PINNED))
-        return false;
-    if (p->present[cell] == TIER_NONE || (flags & COPY_FETCHING))
-        return true;
-    bool last_matters = (p->s.keep_last && p->wanted[model]) || !p->in->models[model].fetchable;
-    return !last_matters || p->whole[model] > 1;
-}
-
-static bool may_stand(const struct place *p, uint32_t machine, uint32_t model)
-{
-    const struct emp_place_model *mo = &p->in->models[model];
-    uint32_t customer = p->in->machines[machine].customer;
-    return mo->fetchable && (mo->customer == 0 || customer == 0 || customer == mo->customer);
-}
-
-static double net_of(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n)
-{
-    double net = place_value_gain(p, machine, c, n);
-    for (uint32_t i = 0; i < n; i++)
-        net +=
-            place_price(p, machine, c[i].model, p->tier[place_cell(p, machine, c[i].model)], true) -
-            place_price(p, machine, c[i].model, c[i].tier, true);
-    return net;
-}
-
-static void apply(struct place *p, uint32_t machine, const struct place_change *c, uint32_t n,
-                  double net)
-{
-    place_value_apply(p, machine, c, n);
-    p->gained += net;
-}
-
 static void undo(struct place *p, uint32_t to, double gained)
 {
     while (p->undo_count > to) {
@@ -93,283 +45,6 @@ static void undo(struct place *p, uint32_t to, double gained)
         p->undo_count = at;
     }
     p->gained = gained;
-}
-
-/* ---- letting go ---- */
-
-static double loss_of(struct place *p, uint32_t machine, uint32_t model, uint8_t to)
-{
-    double net = net_of(p, machine, &(struct place_change){model, to}, 1);
-    return net < 0 ? -net : 0;
-}
-
-/* One entry for each copy held, in their order. */
-static void sync_losses(struct place *p, struct place_machine *m)
-{
-    if (m->loss_age > m->held_count / 2) {
-        m->loss_count = 0;
-        m->loss_age = 0;
-    }
-    uint32_t old_count = m->loss_count, old_cap = m->loss_cap;
-    struct place_loss *old = m->losses;
-    m->loss_cap = m->held_count + 8;
-    m->loss_count = m->held_count;
-    m->losses = emp_arena_array(p->arena, struct place_loss, m->loss_cap);
-    for (uint32_t i = 0, j = 0; i < m->held_count; i++) {
-        m->losses[i] =
-            (struct place_loss){m->held[i], {0, LOSS_UNKNOWN, LOSS_UNKNOWN, LOSS_UNKNOWN}};
-        for (uint32_t k = 0; k < old_count; k++, j++) { // mostly the next one
-            if (j >= old_count)
-                j = 0;
-            if (old[j].model == m->held[i]) {
-                m->losses[i] = old[j];
-                break;
-            }
-        }
-    }
-    emp_arena_give_back(p->arena, old, old_cap * sizeof *old);
-    m->losses_stale = false;
-}
-
-static double measure_loss(struct place *p, uint32_t machine, uint32_t model, uint8_t tier)
-{
-    size_t cell = place_cell(p, machine, model);
-    if (tier == TIER_DISK)
-        return may_delete(p, machine, model) ? loss_of(p, machine, model, TIER_NONE)
-                                             : LOSS_NOT_POSSIBLE;
-    if (p->tier[cell] != tier || (p->flags[cell] & COPY_FIXED))
-        return LOSS_NOT_POSSIBLE;
-    return loss_of(p, machine, model, TIER_DISK);
-}
-
-/* What is cheapest to let go, for guesses. */
-static void sum_up_losses(const struct place *p, struct place_machine *m, uint8_t tier)
-{
-    m->drop_density[tier] = m->drop_least[tier] = LOSS_MAX;
-    for (uint32_t i = 0; i < m->loss_count; i++) {
-        const struct place_loss *l = &m->losses[i];
-        double density = l->of[tier] / ((double)p->bytes[l->model] + 1);
-        if (l->of[tier] < 0)
-            continue;
-        if (density < m->drop_density[tier])
-            m->drop_density[tier] = density;
-        if (l->of[tier] < m->drop_least[tier])
-            m->drop_least[tier] = l->of[tier];
-    }
-}
-
-static void measure_losses(struct place *p, uint32_t machine, uint8_t tier)
-{
-    struct place_machine *m = &p->machine[machine];
-    if (m->losses_stale)
-        sync_losses(p, m);
-    for (uint32_t i = 0; i < m->loss_count; i++)
-        if (m->losses[i].of[tier] == LOSS_UNKNOWN)
-            m->losses[i].of[tier] = measure_loss(p, machine, m->losses[i].model, tier);
-    sum_up_losses(p, m, tier);
-}
-
-struct first_losses {
-    struct place *p;
-    uint8_t to;
-};
-
-static void add_loss(void *ctx, uint32_t machine, uint32_t model, double loss)
-{
-    const struct first_losses *f = ctx;
-    struct place *p = f->p;
-    struct place_machine *m = &p->machine[machine];
-    uint8_t tier = f->to == TIER_NONE ? TIER_DISK : p->tier[place_cell(p, machine, model)];
-    for (uint32_t i = 0; i < m->loss_count; i++)
-        if (m->losses[i].model == model && m->losses[i].of[tier] >= 0 && loss > 0)
-            m->losses[i].of[tier] += loss;
-}
-
-/* The losses of what stands, all at once: set by set is faster than copy by copy. */
-static void first_losses(struct place *p)
-{
-    for (uint32_t m = 0; m < p->machines; m++) {
-        struct place_machine *at = &p->machine[m];
-        sync_losses(p, at);
-        for (uint32_t i = 0; i < at->loss_count; i++) {
-            struct place_loss *l = &at->losses[i];
-            size_t cell = place_cell(p, m, l->model);
-            l->of[TIER_DISK] = may_delete(p, m, l->model) ? 0 : LOSS_NOT_POSSIBLE;
-            for (int t = TIER_RAM; t < TIER_COUNT; t++)
-                l->of[t] = p->tier[cell] == t && !(p->flags[cell] & COPY_FIXED) ? 0
-                                                                                : LOSS_NOT_POSSIBLE;
-        }
-    }
-    for (uint8_t to = TIER_NONE; to <= TIER_DISK; to++) {
-        struct first_losses f = {p, to};
-        for (uint32_t i = 0; i < p->real_count; i++)
-            place_value_losses(p, &p->sets[i], to, add_loss, &f);
-    }
-    for (uint32_t m = 0; m < p->machines; m++)
-        for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++)
-            sum_up_losses(p, &p->machine[m], t);
-}
-
-struct victim {
-    double density;
-    int64_t bytes;
-    uint32_t model;
-};
-
-static int by_density(const void *a, const void *b)
-{
-    const struct victim *x = a, *y = b;
-    if (x->density < y->density || x->density > y->density)
-        return x->density < y->density ? -1 : 1;
-    if (x->bytes != y->bytes)
-        return x->bytes > y->bytes ? -1 : 1;
-    return x->model < y->model ? -1 : 1;
-}
-
-static bool is_changed(const struct candidate *c, uint32_t model)
-{
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->change[i].model == model)
-            return true;
-    return false;
-}
-
-static bool in_set(const uint32_t *models, uint32_t n, uint32_t model)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (models[i] == model)
-            return true;
-    return false;
-}
-
-/* Lets go `need` bytes of a tier: cheapest per byte first, then takes back, dearest first, those
- * that turned out not to be needed. room: by tier, kept up to date. */
-static bool make_room(struct place *p, struct candidate *c, const uint32_t *keep,
-                      uint32_t keep_count, uint8_t tier, int64_t room[TIER_COUNT])
-{
-    struct victim victims[PLACE_CHANGES_MAX];
-    uint32_t n = 0, chosen = 0;
-    struct place_machine *m = &p->machine[c->machine];
-    measure_losses(p, c->machine, tier);
-    for (uint32_t i = 0; i < m->loss_count && n < PLACE_CHANGES_MAX; i++) {
-        const struct place_loss *l = &m->losses[i];
-        int64_t bytes = p->bytes[l->model];
-        if (l->of[tier] < 0 || bytes == 0 || in_set(keep, keep_count, l->model) ||
-            is_changed(c, l->model) || (tier == TIER_DISK && !may_delete(p, c->machine, l->model)))
-            continue;
-        victims[n++] = (struct victim){l->of[tier] / (double)bytes, bytes, l->model};
-    }
-    qsort(victims, n, sizeof *victims, by_density);
-    int64_t after = room[tier];
-    for (; chosen < n && after < 0; chosen++)
-        after += victims[chosen].bytes;
-    if (after < 0)
-        return false;
-    for (uint32_t i = chosen; i-- > 0;) {
-        struct victim *v = &victims[i];
-        if (after >= v->bytes) {
-            after -= v->bytes;
-            continue;
-        }
-        if (c->count == PLACE_CHANGES_MAX)
-            return false;
-        uint8_t from = p->tier[place_cell(p, c->machine, v->model)], to = TIER_NONE;
-        if (tier != TIER_DISK) {
-            to = tier == TIER_GPU && room[TIER_RAM] >= v->bytes ? TIER_RAM : TIER_DISK;
-            if (to == TIER_RAM)
-                room[TIER_RAM] -= v->bytes;
-        } else if (from > TIER_DISK) {
-            room[from] += v->bytes;
-        }
-        c->change[c->count++] = (struct place_change){v->model, to};
-    }
-    room[tier] = after;
-    return true;
-}
-
-/* ---- candidates ---- */
-
-static uint8_t target(const struct place *p, uint32_t machine, uint32_t model, uint8_t tier)
-{
-    size_t cell = place_cell(p, machine, model);
-    if (tier > TIER_DISK &&
-        (!p->in->models[model].loads || p->machine[machine].budget[TIER_GPU] == 0))
-        tier = TIER_DISK;
-    if (p->flags[cell] & COPY_FIXED)
-        return p->tier[cell];
-    return tier > p->tier[cell] ? tier : p->tier[cell];
-}
-
-static bool within_limits(const struct place *p, const struct candidate *c)
-{
-    const struct place_machine *m = &p->machine[c->machine];
-    int64_t bytes = 0, fetches = 0;
-    for (uint32_t i = 0; i < c->count; i++) {
-        size_t cell = place_cell(p, c->machine, c->change[i].model);
-        if (p->present[cell] != TIER_NONE)
-            continue;
-        int sign = (c->change[i].tier != TIER_NONE) - (p->tier[cell] != TIER_NONE);
-        fetches += sign;
-        bytes += sign * p->bytes[c->change[i].model];
-    }
-    if (fetches <= 0 && bytes <= 0)
-        return true;
-    return m->fetches + fetches <= p->s.moves_per_machine &&
-           m->fetch_bytes + bytes <= m->fetch_bytes_max &&
-           p->fetch_bytes + bytes <= p->s.fetch_bytes;
-}
-
-enum { WITH_FETCH = 1, URGENT = 2 };
-
-/* The set's models to `tier` on the machine; false when that is nothing, or cannot be. */
-static bool propose(struct place *p, const struct place_set *s, uint32_t machine, uint8_t tier,
-                    int how, struct candidate *c)
-{
-    struct place_machine *m = &p->machine[machine];
-    int64_t room[TIER_COUNT] = {0};
-    bool adds[TIER_COUNT] = {false};
-    double share = SHARE_LEAST;
-    c->machine = machine;
-    c->count = 0;
-    for (int t = TIER_DISK; t < TIER_COUNT; t++)
-        room[t] = m->budget[t] - m->used[t];
-    for (uint32_t i = 0; i < s->model_count; i++) {
-        uint32_t model = s->models[i];
-        uint8_t from = p->tier[place_cell(p, machine, model)];
-        uint8_t to = target(p, machine, model, tier);
-        int64_t bytes = p->bytes[model];
-        if (from == to)
-            continue;
-        if (from == TIER_NONE) {
-            if (!(how & WITH_FETCH) || !may_stand(p, machine, model))
-                return false;
-            room[TIER_DISK] -= bytes;
-            adds[TIER_DISK] = true;
-            share += (double)bytes / ((double)m->budget[TIER_DISK] + 1);
-        }
-        if (from > TIER_DISK)
-            room[from] += bytes;
-        if (to > TIER_DISK) {
-            room[to] -= bytes;
-            adds[to] = true;
-            share += (double)bytes / ((double)m->budget[to] + 1);
-        }
-        c->change[c->count++] = (struct place_change){model, to};
-    }
-    if (c->count == 0)
-        return false;
-    for (int t = 0; t < 3;
-         t++) { // what is deleted leaves memory too; what leaves the GPU may go to RAM
-        static const uint8_t order[] = {TIER_DISK, TIER_GPU, TIER_RAM};
-        uint8_t at = order[t];
-        if (adds[at] && room[at] < 0 && !make_room(p, c, s->models, s->model_count, at, room))
-            return false;
-    }
-    if (!(how & URGENT) && !within_limits(p, c))
-        return false;
-    c->net = net_of(p, machine, c->change, c->count);
-    c->density = c->net / share;
-    return true;
 }
 
 /* ---- the best machine for a set ---- */
@@ -385,14 +60,14 @@ static double guess_density(const struct place *p, const struct place_set *s, ui
                             uint8_t tier, int how, const double old[WINDOWS])
 {
     const struct place_machine *m = &p->machine[machine];
-    double share = SHARE_LEAST, net = 0, cost[WINDOWS] = {0};
+    double share = PLACE_SHARE_LEAST, net = 0, cost[WINDOWS] = {0};
     int64_t add[TIER_COUNT] = {0};
     bool any = false;
     for (uint32_t i = 0; i < s->model_count; i++) {
         uint32_t model = s->models[i];
         int64_t bytes = p->bytes[model];
         uint8_t from = p->tier[place_cell(p, machine, model)];
-        uint8_t to = target(p, machine, model, tier);
+        uint8_t to = place_target(p, machine, model, tier);
         double load = p->weight[model].load;
         cost[WINDOW_FAR] += load * m->disk_s;
         if (to != TIER_GPU)
@@ -401,7 +76,7 @@ static double guess_density(const struct place *p, const struct place_set *s, ui
             continue;
         any = true;
         if (from == TIER_NONE) {
-            if (!(how & WITH_FETCH) || bytes > m->budget[TIER_DISK])
+            if (!(how & PLACE_WITH_FETCH) || bytes > m->budget[TIER_DISK])
                 return NOT_POSSIBLE;
             add[TIER_DISK] += bytes;
             share += (double)bytes / ((double)m->budget[TIER_DISK] + 1);
@@ -442,7 +117,7 @@ static void keep_best(struct guess best[MEASURED], struct guess g)
         }
 }
 
-static void copy_candidate(struct candidate *to, const struct candidate *from)
+static void copy_candidate(struct place_candidate *to, const struct place_candidate *from)
 {
     to->machine = from->machine;
     to->count = from->count;
@@ -489,18 +164,20 @@ static void guess_machines(struct place *p, struct place_set *s, int how,
     }
 }
 
-static bool best_candidate(struct place *p, struct place_set *s, int how, struct candidate *ret)
+static bool best_candidate(struct place *p, struct place_set *s, int how,
+                           struct place_candidate *ret)
 {
     struct guess best[MEASURED] = {0};
-    struct candidate c;
+    struct place_candidate c;
     bool found = false;
     for (int i = 0; i < MEASURED; i++)
-        best[i].density = how & URGENT ? NOT_POSSIBLE : 0;
+        best[i].density = how & PLACE_URGENT ? NOT_POSSIBLE : 0;
     guess_machines(p, s, how, best);
     for (int i = 0; i < MEASURED; i++) {
-        if (best[i].tier == TIER_NONE || !propose(p, s, best[i].machine, best[i].tier, how, &c))
+        if (best[i].tier == TIER_NONE ||
+            !place_propose(p, s, best[i].machine, best[i].tier, how, &c))
             continue;
-        if (found ? c.density > ret->density : (c.net > EPSILON || (how & URGENT))) {
+        if (found ? c.density > ret->density : (c.net > PLACE_EPSILON || (how & PLACE_URGENT))) {
             copy_candidate(ret, &c);
             s->machine = best[i].machine;
             s->tier = best[i].tier;
@@ -560,11 +237,11 @@ static double potential(const struct place_set *s)
 
 /* Is what was measured last for the set still the best of all? Then it is in *ret. */
 static bool still_best(struct place *p, const struct heap *h, uint32_t set, int how,
-                       struct candidate *ret)
+                       struct place_candidate *ret)
 {
     struct place_set *s = &p->sets[set];
-    if (s->tier == TIER_NONE || !propose(p, s, s->machine, (uint8_t)s->tier, how, ret) ||
-        !(ret->net > EPSILON))
+    if (s->tier == TIER_NONE || !place_propose(p, s, s->machine, (uint8_t)s->tier, how, ret) ||
+        !(ret->net > PLACE_EPSILON))
         return false;
     s->key = ret->density;
     return h->count == 0 || !key_before(p, h->at[0], set);
@@ -572,7 +249,7 @@ static bool still_best(struct place *p, const struct heap *h, uint32_t set, int 
 
 static bool greedy_round(struct place *p, struct heap *h)
 {
-    struct candidate c;
+    struct place_candidate c;
     bool changed = false;
     h->count = 0;
     for (uint32_t i = 0; i < p->set_count; i++) {
@@ -585,9 +262,9 @@ static bool greedy_round(struct place *p, struct heap *h)
     while (h->count > 0) {
         uint32_t i = heap_pop(p, h);
         struct place_set *s = &p->sets[i];
-        int how = s->likely ? WITH_FETCH : 0;
+        int how = s->likely ? PLACE_WITH_FETCH : 0;
         if (still_best(p, h, i, how, &c)) {
-            apply(p, c.machine, c.change, c.count, c.net);
+            place_apply(p, c.machine, c.change, c.count, c.net);
             changed = true;
             s->tier = TIER_NONE; // its next place is another
         } else if (best_candidate(p, s, how, &c)) {
@@ -603,7 +280,7 @@ static bool greedy_round(struct place *p, struct heap *h)
 
 static void bring_urgent(struct place *p)
 {
-    struct candidate c;
+    struct place_candidate c;
     if (p->urgent == NULL)
         return;
     for (uint32_t i = 0; i < p->real_count; i++) {
@@ -613,9 +290,9 @@ static void bring_urgent(struct place *p)
         for (uint32_t k = 0; k < s->model_count; k++)
             lacks |= p->urgent[s->models[k]];
         if (!lacks || !d->critical || d->waiting == 0 ||
-            !best_candidate(p, s, WITH_FETCH | URGENT, &c))
+            !best_candidate(p, s, PLACE_WITH_FETCH | PLACE_URGENT, &c))
             continue;
-        apply(p, c.machine, c.change, c.count, c.net);
+        place_apply(p, c.machine, c.change, c.count, c.net);
         for (uint32_t k = 0; k < c.count; k++)
             if (p->urgent[c.change[k].model] && c.change[k].tier != TIER_NONE)
                 p->flags[place_cell(p, c.machine, c.change[k].model)] |= COPY_URGENT;
@@ -630,13 +307,13 @@ static void cancel_useless(struct place *p)
         if (c->machine >= p->machines || c->model >= p->models || !p->machine[c->machine].may)
             continue;
         size_t cell = place_cell(p, c->machine, c->model);
-        if (!(p->flags[cell] & COPY_PLANNED) || !may_delete(p, c->machine, c->model) ||
+        if (!(p->flags[cell] & COPY_PLANNED) || !place_may_delete(p, c->machine, c->model) ||
             p->tier[cell] == TIER_NONE)
             continue;
         struct place_change drop = {c->model, TIER_NONE};
-        double net = net_of(p, c->machine, &drop, 1);
-        if (net > EPSILON)
-            apply(p, c->machine, &drop, 1, net);
+        double net = place_net(p, c->machine, &drop, 1);
+        if (net > PLACE_EPSILON)
+            place_apply(p, c->machine, &drop, 1, net);
     }
 }
 
@@ -655,10 +332,10 @@ static void ruin(struct place *p, struct emp_random *r, uint32_t machine, bool a
         if ((p->flags[cell] & COPY_FIXED) || (!all && emp_random_below(r, 2)))
             continue;
         struct place_change c = {held[i], TIER_NONE};
-        if (!may_delete(p, machine, held[i]))
+        if (!place_may_delete(p, machine, held[i]))
             c.tier = TIER_DISK;
         if (c.tier != p->tier[cell])
-            apply(p, machine, &c, 1, net_of(p, machine, &c, 1));
+            place_apply(p, machine, &c, 1, place_net(p, machine, &c, 1));
     }
 }
 
@@ -689,8 +366,8 @@ static void list_chances(struct place *p, struct refill *f, struct emp_random *r
             for (uint8_t t = TIER_DISK; t < TIER_COUNT; t++) {
                 double density = 1e300;
                 if (p->set_count > GUESS_SETS)
-                    density = GENEROUS *
-                              guess_density(p, s, machine, t, s->likely ? WITH_FETCH : 0, old);
+                    density = GENEROUS * guess_density(p, s, machine, t,
+                                                       s->likely ? PLACE_WITH_FETCH : 0, old);
                 double noise = noisy ? exp2(4 * emp_random_unit(r) - 2) : 1;
                 if (density > 0)
                     f->at[f->count++] = (struct chance){density * noise, noise, machine, i, t};
@@ -702,7 +379,7 @@ static void list_chances(struct place *p, struct refill *f, struct emp_random *r
 /* Fills the machines with the best there is for them; lazily, like the greedy rounds. */
 static void recreate(struct place *p, struct refill *f, struct emp_random *r)
 {
-    struct candidate c;
+    struct place_candidate c;
     list_chances(p, f, r);
     while (f->count > 0) {
         uint32_t best = 0;
@@ -716,14 +393,15 @@ static void recreate(struct place *p, struct refill *f, struct emp_random *r)
             }
         struct chance *at = &f->at[best];
         const struct place_set *s = &p->sets[at->set];
-        bool can = propose(p, s, at->machine, at->tier, s->likely ? WITH_FETCH : 0, &c) &&
-                   c.net > EPSILON;
+        bool can =
+            place_propose(p, s, at->machine, at->tier, s->likely ? PLACE_WITH_FETCH : 0, &c) &&
+            c.net > PLACE_EPSILON;
         if (can && c.density * at->noise < second) {
             at->density = c.density * at->noise;
             continue;
         }
         if (can)
-            apply(p, c.machine, c.change, c.count, c.net);
+            place_apply(p, c.machine, c.change, c.count, c.net);
         f->at[best] = f->at[--f->count]; // once it is there, nothing is left to bring
     }
 }
@@ -739,9 +417,9 @@ static void restore(struct place *p, uint32_t machine)
             if (p->tier[cell] == TIER_NONE)
                 fits &= m->used[TIER_DISK] + p->bytes[i] <= m->budget[TIER_DISK];
             struct place_change c = {i, t};
-            double net = fits ? net_of(p, machine, &c, 1) : -1;
+            double net = fits ? place_net(p, machine, &c, 1) : -1;
             if (fits && (net >= 0 || !(p->flags[cell] & COPY_FETCHING)))
-                apply(p, machine, &c, 1, net);
+                place_apply(p, machine, &c, 1, net);
         }
     }
 }
@@ -771,7 +449,7 @@ static void improve(struct place *p)
         recreate(p, &f, &r);
         for (uint32_t k = 0; k < f.machine_count; k++)
             restore(p, f.machines[k]);
-        if (p->gained > before + EPSILON)
+        if (p->gained > before + PLACE_EPSILON)
             idle = 0;
         else
             undo(p, mark, before);
@@ -784,7 +462,7 @@ void place_search(struct place *p)
     cancel_useless(p);
     bring_urgent(p);
     int rounds = (double)p->set_count * p->machines > LARGE ? ROUNDS_LARGE : ROUNDS_MAX;
-    first_losses(p);
+    place_first_losses(p);
     for (int i = 0; i < rounds && greedy_round(p, &h); i++) {}
     if (p->s.effort > 0 && p->real_count > 0 && p->urgent == NULL)
         improve(p);
