@@ -7,6 +7,7 @@
 #include "store/pack.h"
 #include "store/shapes.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { NAMES_MAX = 65536 };
@@ -152,6 +153,35 @@ static bool put_message(struct writer *w, const struct emp_message *m)
     return good || w->out->failed;
 }
 
+/* What a core looks at of a plan. Worth is told in whole ms (policy/planner.c). */
+static void put_items(struct writer *w, const struct emp_plan_result *p,
+                      const struct emp_plan_item *items, uint32_t count)
+{
+    put(w, count);
+    for (uint32_t i = 0; i < count; i++) {
+        put_str(w, p->model_names[items[i].model]);
+        put(w, items[i].residency);
+        put(w, (uint64_t)llround(items[i].seconds_saved * 1000));
+    }
+}
+
+static void put_plan(struct writer *w, const struct emp_plan_result *p)
+{
+    put(w, p->machine_count);
+    for (uint32_t i = 0; i < p->machine_count; i++) {
+        const struct emp_plan_machine *m = &p->machines[i];
+        put_str(w, m->id);
+        put_items(w, p, m->planned, m->planned_count);
+        put_items(w, p, m->others, m->other_count);
+    }
+    put(w, p->row_count);
+    for (uint32_t i = 0; i < p->row_count; i++) {
+        put(w, p->rows[i].table);
+        put(w, p->rows[i].number);
+        put_bytes(w, p->rows[i].bytes, p->rows[i].length);
+    }
+}
+
 static bool put_event(struct writer *w, const struct emp_event *e)
 {
     put(w, e->kind);
@@ -185,6 +215,9 @@ static bool put_event(struct writer *w, const struct emp_event *e)
     case EMP_EVENT_MACHINE_FORGET:
         put_str(w, e->machine.id);
         put(w, (unsigned)e->machine.on | (unsigned)e->machine.leave << 1);
+        return true;
+    case EMP_EVENT_PLAN:
+        put_plan(w, e->plan);
         return true;
     case EMP_EVENT_TICK:
         return true;
@@ -443,6 +476,52 @@ static const struct emp_message *get_message(struct reader *r)
     return m;
 }
 
+/* Every item names a model of its own: that one model has several numbers does no harm. */
+static const struct emp_plan_item *get_items(struct reader *r, struct emp_plan_result *p,
+                                             size_t *names, size_t *cap, uint32_t *ret_count)
+{
+    uint64_t count = get_up_to(r, EMP_MODELS_MAX);
+    struct emp_plan_item *items = NULL;
+    size_t n = 0, room = 0;
+    for (; n < count && !r->bad;) {
+        emp_arena_reserve(r->arena, p->model_names, *names, *cap);
+        emp_arena_reserve(r->arena, items, n, room);
+        p->model_names[*names] = get_str(r);
+        items[n].model = (uint32_t)(*names)++;
+        items[n].residency = (enum emp_residency)get_up_to(r, EMP_RESIDENCY_COUNT - 1);
+        items[n++].seconds_saved = (double)get(r) / 1000;
+    }
+    *ret_count = (uint32_t)n;
+    return items;
+}
+
+static struct emp_plan_result *get_plan(struct reader *r)
+{
+    struct emp_plan_result *p = emp_arena_new(r->arena, struct emp_plan_result);
+    uint64_t machines = get_up_to(r, EMP_MACHINES_MAX), rows;
+    size_t count = 0, cap = 0, names = 0, name_cap = 0, row_count = 0, row_cap = 0;
+    while (count < machines && !r->bad) {
+        emp_arena_reserve(r->arena, p->machines, count, cap);
+        struct emp_plan_machine *m = &p->machines[count++];
+        *m = (struct emp_plan_machine){.id = get_str(r)};
+        m->planned = get_items(r, p, &names, &name_cap, &m->planned_count);
+        m->others = get_items(r, p, &names, &name_cap, &m->other_count);
+    }
+    p->machine_count = (uint32_t)count;
+    rows = get_up_to(r, UINT32_MAX);
+    while (row_count < rows && !r->bad) {
+        emp_arena_reserve(r->arena, p->rows, row_count, row_cap);
+        struct emp_usage_row *row = &p->rows[row_count++];
+        row->table = (enum emp_usage_table)get_up_to(r, EMP_USAGE_TABLE_PAIRS);
+        row->number = (uint32_t)get_up_to(r, UINT32_MAX);
+        struct emp_str bytes = get_str(r);
+        row->bytes = bytes.ptr;
+        row->length = bytes.len;
+    }
+    p->row_count = (uint32_t)row_count;
+    return p;
+}
+
 static void get_event(struct reader *r, struct emp_event *e)
 {
     e->kind = (enum emp_event_kind)get_up_to(r, EMP_EVENT_TICK);
@@ -484,6 +563,9 @@ static void get_event(struct reader *r, struct emp_event *e)
         e->machine.leave = flags & 2;
         break;
     }
+    case EMP_EVENT_PLAN:
+        e->plan = get_plan(r);
+        break;
     case EMP_EVENT_TICK:
         break;
     default:
@@ -633,6 +715,8 @@ uint64_t emp_blackbox_hash(const struct emp_action *actions, size_t count)
             break;
         case EMP_ACTION_CLOSE:
             mix(&h, a->close.link);
+            break;
+        case EMP_ACTION_PLAN_DUE:
             break;
         case EMP_ACTION_NOTIFY:
             mix(&h, a->notice.kind);

@@ -58,6 +58,7 @@ struct emp_core *emp_core_new(const struct emp_settings *settings, const struct 
     c->fleet_version = 1;
     emp_random_init(&c->random, seed);
     emp_arena_init(&c->scratch, 1 << 18);
+    emp_arena_init(&c->note_arena, 0);
     emp_intern_init(&c->names, &c->arena);
     init_tables(c);
     c->recent_keys = emp_arena_array(&c->arena, struct idempotency_entry, IDEMPOTENCY_RECENT);
@@ -74,11 +75,12 @@ void emp_core_free(struct emp_core *c)
         if (((struct class *)emp_slab_at(&c->classes, i))->arena.blocks)
             emp_arena_release(&((struct class *)emp_slab_at(&c->classes, i))->arena);
     for (size_t i = 0; i < c->all_count; i++)
-        emp_arena_release(&c->all[i]->arena);
+        emp_machine_release(c->all[i]);
     for (size_t i = 0; i < c->model_cap; i++)
         if (c->models[i])
             emp_arena_release(&c->models[i]->arena);
     emp_arena_release(&c->scratch);
+    emp_arena_release(&c->note_arena);
     struct emp_arena arena = c->arena; /* c lives in it */
     emp_arena_release(&arena);
 }
@@ -213,6 +215,7 @@ static void (*const handlers[])(struct emp_core *, const struct emp_event *) = {
     [EMP_EVENT_MODEL_REMOVE] = emp_core_on_model_remove,
     [EMP_EVENT_MACHINE_DRAIN] = emp_core_on_drain,
     [EMP_EVENT_MACHINE_FORGET] = emp_core_on_forget,
+    [EMP_EVENT_PLAN] = emp_core_on_plan,
     [EMP_EVENT_TICK] = on_tick,
 };
 
@@ -266,6 +269,7 @@ static void due(struct emp_core *c)
     timers_run(c);
     emp_machines_tick(c);
     learned_save(c, false);
+    emp_plan_tick(c);
     if (c->holding || c->now.mono - c->heads_refreshed >= HEADS_REFRESH_MS)
         c->dirty_all |= c->idle_count > 0 && c->ready.count > 0;
 }
@@ -299,6 +303,7 @@ emp_mono_ms emp_core_next_due(const struct emp_core *c)
         at = sooner(at, m->deadline);
     if (c->policy->pull_ms > 0)
         at = sooner(at, emp_core_pull_due(c));
+    at = sooner(at, emp_plan_next(c));
     if (c->holding)
         at = sooner(at, c->now.mono + HOLD_RECHECK_MS);
     if (c->quarantined || (c->idle_count && c->ready.count))

@@ -26,6 +26,7 @@
 #include "domain/change.h"
 #include "domain/message.h"
 #include "domain/settings.h"
+#include "policy/planner.h"
 #include "policy/policy.h"
 
 struct emp_core;
@@ -48,6 +49,7 @@ enum emp_event_kind {
     EMP_EVENT_MODEL_REMOVE,   /* → REPLY: NOT_FOUND, or CONFLICT while a live job needs it */
     EMP_EVENT_MACHINE_DRAIN,  /* → REPLY; on=false takes it back */
     EMP_EVENT_MACHINE_FORGET, /* its leases are lost at once → REPLY */
+    EMP_EVENT_PLAN,           /* the answer to PLAN_DUE */
     EMP_EVENT_TICK,           /* time has passed */
 };
 struct emp_event {
@@ -77,6 +79,7 @@ struct emp_event {
             bool on;
             bool leave; /* of DRAIN: its agent ends once it has finished */
         } machine;      /* MACHINE_DRAIN, MACHINE_FORGET */
+        const struct emp_plan_result *plan;
     };
 };
 
@@ -84,11 +87,13 @@ struct emp_event {
 
 enum emp_action_kind {
     EMP_ACTION_PERSIST,
-    EMP_ACTION_REPLY,  /* to the event's request, also when that is 0 */
-    EMP_ACTION_SEND,   /* a message to an agent; ASSIGN without payload: the shell joins it by job
-                          number */
-    EMP_ACTION_CLOSE,  /* the link, after what was sent before */
-    EMP_ACTION_NOTIFY, /* for event streams and webhooks */
+    EMP_ACTION_REPLY,    /* to the event's request, also when that is 0 */
+    EMP_ACTION_SEND,     /* a message to an agent; ASSIGN without payload: the shell joins it by job
+                            number */
+    EMP_ACTION_CLOSE,    /* the link, after what was sent before */
+    EMP_ACTION_PLAN_DUE, /* take a snapshot, let a planner run over it, answer with PLAN in any
+                            later step; nothing else waits for it */
+    EMP_ACTION_NOTIFY,   /* for event streams and webhooks */
 };
 struct emp_reply {
     int code; /* 0 or EMP_E_* */
@@ -194,6 +199,11 @@ int emp_core_explain(struct emp_core *c, struct emp_now now, emp_job_num num,
                      struct emp_arena *arena,
                      struct emp_explanation *ret); /* 0 or EMP_E_NOT_FOUND */
 
+/* All that planning rests on; in the arena and in memory that lives and stands still as long as the
+ * core, so that another thread may read it while this one steps on. Takes the notes with it. */
+void emp_core_snapshot(struct emp_core *c, struct emp_now now, struct emp_arena *arena,
+                       struct emp_snapshot *ret);
+
 struct emp_core_machine {
     const struct emp_machine_facts *facts;
     enum emp_machine_state state;
@@ -244,6 +254,7 @@ struct emp_core_stats {
     uint64_t hits, fetches; /* models found on disk / to be fetched, over assignments */
     uint64_t fetched_bytes;
     uint64_t by_fallback[EMP_FALLBACK_COUNT];
+    uint64_t plans, plans_sent; /* runs of the planner; machines that were told a new plan */
     uint64_t pending, delayed /* backing off, of pending */, running;
     uint32_t classes, machines_connected, machines_known, slots, slots_busy;
 };

@@ -133,11 +133,18 @@ struct progress {
 
 struct copy {
     uint32_t model;
+    emp_mono_ms fetching_since;
     int64_t bytes;
     enum emp_residency residency;
     bool in_use;
     double uses;
     emp_mono_ms last_use;
+};
+
+struct planned {
+    uint32_t model;
+    enum emp_residency residency;
+    double seconds_saved;
 };
 
 struct region {
@@ -179,6 +186,9 @@ struct machine {
     uint64_t last_assigned; /* turn: ties go to who waited longest */
     uint32_t promised;      /* of this pass */
     uint64_t promised_pass;
+    struct emp_arena plan_arena;
+    struct planned *planned; /* as last sent, or to be sent when it is back */
+    uint32_t planned_count;
 };
 
 struct model_entry {
@@ -263,6 +273,15 @@ struct emp_core {
     } * finished; /* ring */
     struct emp_map finished_index;
     uint32_t finished_next;
+
+    struct emp_note *notes; /* since the last snapshot */
+    size_t note_count, note_cap;
+    uint64_t notes_lost;
+    struct emp_arena note_arena;
+    emp_mono_ms plan_at; /* when the next plan is due */
+    uint64_t plan_fleet; /* fleet_version of the last snapshot */
+    bool noted;          /* something, since then */
+    bool plan_asked;     /* PLAN_DUE is out, its answer is not in */
 
     struct emp_core_stats stats;
 };
@@ -369,6 +388,7 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
 void emp_machine_connect(struct emp_core *c, struct machine *m, emp_link link);
 void emp_machine_forget(struct emp_core *c, struct machine *m);
 void emp_machines_tick(struct emp_core *c);
+void emp_machine_release(struct machine *m); /* its memory */
 /* Bytes its fetches still have to move, by what was last told and its link's rate since. */
 int64_t emp_machine_fetch_left(const struct emp_core *c, const struct machine *m);
 void emp_machine_fetch_told(struct emp_core *c, struct machine *m, int64_t left);
@@ -422,6 +442,15 @@ uint32_t emp_core_best_first(struct verdict *v, struct candidate **ret, uint32_t
 void emp_core_choice_fill(struct emp_core *c, const struct candidate *x,
                           struct emp_route_choice *ret);
 enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candidate *x);
+
+/* plan.c */
+void emp_plan_note_use(struct emp_core *c, const struct job *j);
+void emp_plan_note_start(struct emp_core *c, const struct job *j, int64_t bytes_fetched);
+void emp_plan_note_fetch(struct emp_core *c, uint32_t model, int64_t bytes, int64_t ms, bool ok);
+void emp_plan_send(struct emp_core *c, struct machine *m);
+void emp_core_on_plan(struct emp_core *c, const struct emp_event *e);
+void emp_plan_tick(struct emp_core *c);
+emp_mono_ms emp_plan_next(const struct emp_core *c);
 
 /* pull.c: machines that ask for work */
 void emp_core_pull(struct emp_core *c);

@@ -35,6 +35,7 @@ struct machine *emp_machine_get(struct emp_core *c, struct emp_str id)
     m->idle_index = UINT32_MAX;
     m->first_seen = c->now.wall;
     emp_arena_init(&m->arena, 2048);
+    emp_arena_init(&m->plan_arena, 1024);
     emp_map_init(&m->copy_index, &c->arena);
     m->facts.id = emp_core_name(c, m->name);
     emp_map_put(&c->machine_by_name, m->name, number);
@@ -252,8 +253,10 @@ static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
     emp_map_del(&m->copy_index, model);
     emp_core_model_entry(c, model)->holders--;
     count_bytes(m, &m->copies[at], -1);
-    if (m->copies[at].residency == EMP_RESIDENCY_FETCHING)
+    if (m->copies[at].residency == EMP_RESIDENCY_FETCHING) {
+        emp_plan_note_fetch(c, model, 0, c->now.mono - m->copies[at].fetching_since, false);
         fetch_clamp(c, m);
+    }
     m->copies[at] = m->copies[--m->copy_count];
     if (at < m->copy_count)
         emp_map_put(&m->copy_index, m->copies[at].model, at);
@@ -276,14 +279,19 @@ void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model,
         *copy = (struct copy){.model = model, .last_use = c->now.mono};
         emp_core_model_entry(c, model)->holders++;
     }
+    bool was_fetching = copy->residency == EMP_RESIDENCY_FETCHING;
     bool came = copy->residency == EMP_RESIDENCY_FETCHING && residency > EMP_RESIDENCY_FETCHING;
     count_bytes(m, copy, -1);
     copy->bytes = bytes > 0 ? bytes : copy->bytes;
     copy->residency = residency;
     count_bytes(m, copy, 1);
     copy->in_use = in_use;
-    if (came)
+    if (residency == EMP_RESIDENCY_FETCHING && !was_fetching)
+        copy->fetching_since = c->now.mono;
+    if (came) {
+        emp_plan_note_fetch(c, model, copy->bytes, c->now.mono - copy->fetching_since, true);
         fetch_clamp(c, m);
+    }
 }
 
 /* ---- going ---- */
@@ -293,6 +301,12 @@ void emp_core_on_link_closed(struct emp_core *c, const struct emp_event *e)
     struct machine *m = emp_machine_of_link(c, e->link);
     if (m)
         emp_machine_disconnect(c, m, c->settings->lease.closed_ms);
+}
+
+void emp_machine_release(struct machine *m)
+{
+    emp_arena_release(&m->arena);
+    emp_arena_release(&m->plan_arena);
 }
 
 static void machine_drop(struct emp_core *c, struct machine *m)
@@ -311,7 +325,7 @@ static void machine_drop(struct emp_core *c, struct machine *m)
     memmove(&c->all[at], &c->all[at + 1], (c->all_count - at - 1) * sizeof(struct machine *));
     c->all_count--;
     c->fleet_version++;
-    emp_arena_release(&m->arena);
+    emp_machine_release(m);
     emp_slab_free(&c->machines, m->number);
 }
 

@@ -128,6 +128,8 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
         .pool = emp_pool_name(c, m->pool),
     };
     leases_reconcile(c, m, h);
+    if (m->planned_count)
+        emp_plan_send(c, m);
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);
 }
@@ -153,6 +155,7 @@ static void on_started(struct emp_core *c, struct machine *m, const struct emp_e
     j->fetch_bytes = s->bytes_fetched;
     emp_job_persist(c, j);
     emp_job_notify(c, j, EMP_NOTICE_STARTED);
+    emp_plan_note_start(c, j, s->bytes_fetched);
 }
 
 static void on_progress(struct emp_core *c, struct machine *m, const struct emp_event *e)

@@ -158,6 +158,7 @@ void emp_core_start(struct emp_core *c, struct emp_now now, emp_job_num last_num
     c->now = now;
     c->last_num = last_num;
     c->machines_saved = c->learned_saved = now.mono;
+    c->plan_at = now.mono + c->settings->intelligence.every_ms;
     for (size_t i = 0; i < c->all_count; i++)
         start_machine(c, c->all[i]);
     int64_t oldest_tag = INT64_MAX, largest_tag = 0;

@@ -97,6 +97,11 @@ static const struct emp_settings defaults = {
             .quarantine_failures = 3,
             .quarantine_ms = 5 * MINUTE,
         },
+    .intelligence =
+        {
+            .on = false,
+            .every_ms = 60 * SECOND,
+        },
 };
 
 const struct emp_settings *emp_settings_default(void)

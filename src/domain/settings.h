@@ -20,6 +20,7 @@ struct emp_pool {
     int64_t disk_bytes_min, disk_bytes_max; /* what its machines are expected to have */
     double gpu_memory_gb_min, ram_gb_min, cpu_cores_min; /* hardware class */
     int64_t penalty_ms;                                  /* for a job of another pool to run here */
+    bool reactive;           /* models come only when jobs ask for them: no plans here */
     double evict_small_lean; /* eviction leaning: 1 keeps small and frequent, 0 neutral, -1 keeps
                                 large and costly */
 };
@@ -64,6 +65,11 @@ struct emp_settings_blame {
     int64_t quarantine_ms;        /* default 5 min, doubling up to 1 h */
 };
 
+struct emp_settings_intelligence {
+    bool on;          /* forecast, place and move models ahead of demand; default true */
+    int64_t every_ms; /* a plan so often; default 60 s */
+};
+
 struct emp_settings {
     struct emp_pool *pools;
     uint32_t pool_count;
@@ -77,6 +83,7 @@ struct emp_settings {
     struct emp_settings_lease lease;
     struct emp_settings_retry retry;
     struct emp_settings_blame blame;
+    struct emp_settings_intelligence intelligence;
 };
 
 /* The defaults, with the three pools fast-lane, standard, heavy. Static storage, never freed. */

@@ -257,8 +257,8 @@ uint32_t emp_usage_model(struct emp_usage *u, struct emp_str name, struct emp_st
     return n;
 }
 
-/* The set of these models (base first, no duplicates); sorts the others. */
-static uint32_t set_of(struct emp_usage *u, uint32_t *models, uint32_t count)
+/* Base first, the others by number. */
+static void sort_set(uint32_t *models, uint32_t count)
 {
     for (uint32_t i = 2; i < count; i++)
         for (uint32_t k = i; k > 1 && models[k - 1] > models[k]; k--) {
@@ -266,18 +266,51 @@ static uint32_t set_of(struct emp_usage *u, uint32_t *models, uint32_t count)
             models[k] = models[k - 1];
             models[k - 1] = swap;
         }
+}
+
+/* False: there is none of this key. */
+static bool set_known(const struct emp_usage *u, uint64_t key, const uint32_t *models,
+                      uint32_t count, uint32_t *ret)
+{
+    if (!emp_map_get(&u->by_name, key, ret))
+        return false;
+    const struct emp_usage_series *s = &u->series[*ret];
+    if (s->kind != EMP_USAGE_KIND_SET || s->model_count != count ||
+        memcmp(s->models, models, count * sizeof *models) != 0)
+        *ret = EMP_USAGE_NONE;
+    return true;
+}
+
+/* The set of these models (base first, no duplicates); sorts the others. */
+static uint32_t set_of(struct emp_usage *u, uint32_t *models, uint32_t count)
+{
+    sort_set(models, count);
     uint64_t key = emp_usage_set_key(models, count);
     uint32_t n;
-    if (emp_map_get(&u->by_name, key, &n)) {
-        const struct emp_usage_series *s = &u->series[n];
-        return s->kind == EMP_USAGE_KIND_SET && s->model_count == count &&
-                       memcmp(s->models, models, count * sizeof *models) == 0
-                   ? n
-                   : EMP_USAGE_NONE;
-    }
+    if (set_known(u, key, models, count, &n))
+        return n;
     struct emp_usage_series *s = enter(u, EMP_USAGE_KIND_SET, key);
     emp_usage_set_models(u, s, models, count);
     return (uint32_t)(s - u->series);
+}
+
+static uint32_t enter_once(uint32_t *list, uint32_t count, uint32_t model)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == model)
+            return count;
+    if (model != EMP_USAGE_NONE && count < EMP_USAGE_SET_MODELS)
+        list[count++] = model;
+    return count;
+}
+
+uint32_t emp_usage_find_set(const struct emp_usage *u, const struct emp_str *models, uint32_t count)
+{
+    uint32_t list[EMP_USAGE_SET_MODELS], n = 0, found;
+    for (uint32_t i = 0; i < count; i++)
+        n = enter_once(list, n, emp_usage_find(u, EMP_USAGE_KIND_MODEL, models[i]));
+    sort_set(list, n);
+    return n && set_known(u, emp_usage_set_key(list, n), list, n, &found) ? found : EMP_USAGE_NONE;
 }
 
 /* ---- counting ---- */

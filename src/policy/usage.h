@@ -136,6 +136,10 @@ uint32_t emp_usage_model(struct emp_usage *u, struct emp_str name, struct emp_st
 /* EMP_USAGE_NONE when there is none. */
 uint32_t emp_usage_find(const struct emp_usage *u, enum emp_usage_kind kind, struct emp_str name);
 
+/* The set of a job that names these models, base first; EMP_USAGE_NONE when there is none. */
+uint32_t emp_usage_find_set(const struct emp_usage *u, const struct emp_str *models,
+                            uint32_t count);
+
 /* A job was submitted. Strings may be empty. Duplicate models count once. */
 struct emp_usage_event {
     emp_wall_ms at;

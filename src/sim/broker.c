@@ -98,6 +98,22 @@ static void forget_work(struct emp_sim_broker *b, emp_job_num job)
     emp_slab_free(&b->works, number);
 }
 
+/* The planner sees the world as it is now; the core hears of it when the planner has done. */
+static void plan(struct emp_sim_broker *b)
+{
+    struct emp_snapshot snapshot;
+    struct emp_now now = emp_sim_broker_now(b);
+    emp_arena_reset(&b->plan_arena);
+    emp_core_snapshot(b->core, now, &b->plan_arena, &snapshot);
+    if (b->settings.foretell)
+        b->settings.foretell(b->settings.foretell_ctx, &b->plan_arena, &snapshot);
+    b->plan_result = emp_arena_new(&b->plan_arena, struct emp_plan_result);
+    emp_planner_run(b->planner, &snapshot, now.wall, &b->plan_arena, b->plan_result);
+    emp_sim_timer_after(
+        &b->system->world, &b->plan,
+        emp_sim_between(&b->random, b->settings.plan_ms_min, b->settings.plan_ms_max));
+}
+
 static void release(struct emp_sim_broker *b, const struct emp_action *a)
 {
     EMP_SIM_WATCH(b->system, released, a);
@@ -115,6 +131,9 @@ static void release(struct emp_sim_broker *b, const struct emp_action *a)
         break;
     case EMP_ACTION_CLOSE:
         link_close(b, a->close.link);
+        break;
+    case EMP_ACTION_PLAN_DUE:
+        plan(b);
         break;
     case EMP_ACTION_NOTIFY:
         log_notice(b, &a->notice);
@@ -253,6 +272,14 @@ static void step(struct emp_sim_broker *b, const struct emp_event *e)
         seal(b);
 }
 
+static void planned(struct emp_sim_world *w, void *ctx)
+{
+    struct emp_sim_broker *b = ctx;
+    emp_sim_log(w, EMP_SIM_TRACE_PLANNED, EMP_SIM_BROKER, b->plan_result->plan.want_count,
+                b->plan_result->plan.move_count, 0);
+    step(b, &(struct emp_event){.kind = EMP_EVENT_PLAN, .plan = b->plan_result});
+}
+
 static void ticked(struct emp_sim_world *w, void *ctx)
 {
     (void)w;
@@ -328,6 +355,8 @@ struct emp_sim_broker *emp_sim_broker_new(struct emp_sim_system *s,
     emp_sim_timer_init(&b->tick, ticked, b);
     emp_sim_timer_init(&b->commit, committed, b);
     emp_sim_timer_init(&b->greet, greet_check, b);
+    emp_sim_timer_init(&b->plan, planned, b);
+    emp_arena_init(&b->plan_arena, 1 << 16);
     b->sealed_end = &b->sealed;
     b->gather = batch_new(b);
     s->broker = b;
@@ -338,6 +367,8 @@ void emp_sim_broker_release(struct emp_sim_broker *b)
 {
     struct emp_sim_batch *lists[] = {b->gather, b->sealed, b->spare};
     emp_core_free(b->core);
+    emp_planner_free(b->planner);
+    emp_arena_release(&b->plan_arena);
     emp_sim_store_release(&b->store);
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (struct emp_sim_batch *x = lists[i]; x; x = x->next)
@@ -348,7 +379,11 @@ void emp_sim_broker_release(struct emp_sim_broker *b)
 
 static void restored(void *ctx, const struct emp_change *change)
 {
-    emp_core_restore(ctx, change);
+    struct emp_sim_broker *b = ctx;
+    const struct emp_change_learned *l = &change->learned;
+    if (b->planner && change->kind == EMP_CHANGE_LEARNED)
+        emp_planner_load(b->planner, l->key, l->bytes, l->length);
+    emp_core_restore(b->core, change); /* leaves what is the planner's */
 }
 
 void emp_sim_broker_start(struct emp_sim_broker *b)
@@ -360,7 +395,9 @@ void emp_sim_broker_start(struct emp_sim_broker *b)
     b->mono_offset = 1000 + (int64_t)emp_random_below(&b->random, 100000);
     b->core = emp_core_new(b->settings.core, b->settings.policy,
                            emp_mix64(b->system->world.seed + b->starts));
-    emp_sim_store_restore(&b->store, restored, b->core);
+    if (b->settings.core->intelligence.on)
+        b->planner = emp_planner_new(NULL);
+    emp_sim_store_restore(&b->store, restored, b);
     emp_core_start(b->core, emp_sim_broker_now(b), b->store.last_num);
     emp_core_stats(b->core, &stats);
     emp_sim_log(&b->system->world, EMP_SIM_TRACE_BROKER_UP, EMP_SIM_BROKER,
@@ -393,10 +430,13 @@ void emp_sim_broker_crash(struct emp_sim_broker *b, bool durable)
     emp_sim_log(w, EMP_SIM_TRACE_BROKER_CRASH, EMP_SIM_BROKER, (int64_t)lost, 0, 0);
     emp_core_free(b->core);
     b->core = NULL;
+    emp_planner_free(b->planner);
+    b->planner = NULL;
     batches_drop(b);
     emp_sim_timer_cancel(w, &b->tick);
     emp_sim_timer_cancel(w, &b->commit);
     emp_sim_timer_cancel(w, &b->greet);
+    emp_sim_timer_cancel(w, &b->plan);
     emp_map_init(&b->links, &b->arena);
     EMP_SIM_WATCH0(b->system, broker_down);
     emp_sim_network_broker_gone(&b->system->network);

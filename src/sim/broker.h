@@ -20,6 +20,11 @@ struct emp_sim_broker_settings {
     int64_t commit_ms_min, commit_ms_max; /* of a batch */
     uint32_t slow_commits;                /* of 10,000: take commit_slow_ms instead */
     int64_t commit_slow_ms;
+    int64_t plan_ms_min, plan_ms_max; /* a planner takes so long */
+    /* Says what there is to be known beyond the snapshot before the planner runs; may be NULL. What
+     * it adds lives in the arena. */
+    void (*foretell)(void *ctx, struct emp_arena *a, struct emp_snapshot *s);
+    void *foretell_ctx;
     uint32_t batch_steps_max; /* a batch is closed after so many steps; 0: never by count */
     int64_t late_ms_max;      /* ticks come up to so late */
 };
@@ -48,7 +53,10 @@ struct emp_sim_broker {
     struct emp_slab works;
     struct emp_map work_of_job;
     struct emp_map links; /* of the agents' links that are open: 1, 2 once it has greeted */
-    struct emp_sim_timer tick, commit, greet;
+    struct emp_sim_timer tick, commit, greet, plan;
+    struct emp_planner *planner;                         /* NULL: intelligence is off */
+    struct emp_arena plan_arena;                         /* of plan_result */
+    struct emp_plan_result *plan_result;                 /* on its way to the core, or the last */
     struct emp_sim_batch *gather, *sealed, **sealed_end; /* sealed: the first is being committed */
     struct emp_sim_batch *spare;
     bool stepping;

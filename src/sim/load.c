@@ -1,8 +1,6 @@
 /* Models that are brought into memory for the plan, without a run. */
 #include "sim/agent_internal.h"
 
-#include <assert.h>
-
 enum { CANCEL_MS = 10 };
 
 static void ends(struct emp_sim_world *w, void *ctx)
@@ -26,8 +24,7 @@ void emp_sim_load_init(struct emp_sim_agent *a)
 void emp_sim_load_begin(struct emp_sim_agent *a, const struct emp_model *model,
                         enum emp_residency to)
 {
-    const struct emp_sim_behaviour *b = &a->system->behaviour;
-    assert(a->loading == 0);
+    const struct emp_sim_behaviour *b = &a->system->behaviour; /* one that hung gave an older up */
     a->loading = emp_sim_model_find(a->system, model->name);
     int64_t ms = b->load ? b->load(b->ctx, a, model, to) : EMP_E_UNAVAILABLE;
     a->load_code = ms < 0 ? (int)ms : 0;

@@ -74,6 +74,17 @@ static void fetch(void *ctx, struct emp_sim_agent *a, const struct emp_model *mo
     }
 }
 
+static int64_t load(void *ctx, struct emp_sim_agent *a, const struct emp_model *model,
+                    enum emp_residency to)
+{
+    struct emp_sim_scene *c = ctx;
+    (void)model;
+    (void)to;
+    return !c->calm && emp_sim_chance(&a->random, c->plan.bad_loads)
+               ? EMP_E_UNAVAILABLE
+               : emp_sim_between(&a->random, 100, 15000);
+}
+
 static int del(void *ctx, struct emp_sim_agent *a, uint32_t model)
 {
     struct emp_sim_scene *c = ctx;
@@ -89,4 +100,4 @@ static void exited(void *ctx, struct emp_sim_agent *a, int code)
 }
 
 const struct emp_sim_behaviour emp_sim_check_behaviour = {
-    .run = run, .fetch = fetch, .del = del, .exited = exited};
+    .run = run, .fetch = fetch, .load = load, .del = del, .exited = exited};

@@ -291,6 +291,17 @@ static void make_load(struct draw *d)
     p->keys = one_in(d, 2) ? 5000 : 0;
 }
 
+/* Plans on every other seed, and far more often than in life. */
+static void make_intelligence(struct draw *d)
+{
+    struct emp_settings_intelligence *s = &d->p->core.intelligence;
+    s->on = one_in(d, 2);
+    s->every_ms = between(d, 200, 20000);
+    d->p->broker.plan_ms_min = between(d, 0, 50);
+    d->p->broker.plan_ms_max = d->p->broker.plan_ms_min + (one_in(d, 4) ? 5000 : 100);
+    d->p->bad_loads = one_in(d, 2) ? 0 : 2000;
+}
+
 void emp_sim_plan_make(struct emp_sim_plan *p, const struct emp_sim_world *w)
 {
     struct draw d = {.p = p};
@@ -307,6 +318,8 @@ void emp_sim_plan_make(struct emp_sim_plan *p, const struct emp_sim_world *w)
     make_broker(&d);
     make_faults(&d);
     make_load(&d);
+    emp_sim_random(w, "intelligence", 0, &d.r);
+    make_intelligence(&d);
 }
 
 void emp_sim_plan_release(struct emp_sim_plan *p)

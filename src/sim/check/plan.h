@@ -62,6 +62,7 @@ struct emp_sim_plan {
     int64_t fault_ms[EMP_SIM_FAULT_COUNT];
     uint32_t bad_fetches; /* of 10,000 fetches: corrupted, cut short, refused */
     uint32_t bad_deletes; /* of 10,000 */
+    uint32_t bad_loads;   /* of 10,000 loads into memory for the plan */
     uint32_t keys;        /* of 10,000 submissions carry an idempotency key */
     int64_t arrival_ms;   /* mean time between submissions */
     uint32_t burst_max;   /* so many at once, at most */

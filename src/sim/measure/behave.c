@@ -4,7 +4,7 @@
 #include "sim/measure/engine.h"
 
 /* One number in [0, 1) per job and model. */
-static double share_of(const struct emp_measure *m, uint32_t job, uint32_t model)
+static double share_of(const struct emp_measure *m, uint32_t job, uint64_t model)
 {
     uint64_t h = emp_mix64(emp_mix64(m->asked->seed + 1) ^ emp_mix64(job + 1)) + model;
     return (double)(emp_mix64(h) >> 11) * 0x1p-53;
@@ -60,4 +60,19 @@ static void fetch(void *ctx, struct emp_sim_agent *a, const struct emp_model *mo
                                        .end_bytes = model->bytes};
 }
 
-const struct emp_sim_behaviour emp_measure_behaviour = {.run = run, .fetch = fetch};
+/* For the plan. */
+static int64_t load(void *ctx, struct emp_sim_agent *a, const struct emp_model *model,
+                    enum emp_residency to)
+{
+    const struct emp_measure *m = ctx;
+    enum emp_trace_model_kind kind = EMP_TRACE_BASE;
+    enum emp_residency at = emp_machine_residency(a->brain, model->name);
+    (void)to;
+    for (int k = 0; k < EMP_TRACE_MODEL_KIND_COUNT; k++)
+        if (emp_str_eq(model->kind, emp_str_z(emp_trace_model_kind_word(k))))
+            kind = k;
+    return emp_scenario_load_ms(m->scenario, kind, model->bytes, at == EMP_RESIDENCY_RAM,
+                                share_of(m, a->index, emp_str_hash(model->name)));
+}
+
+const struct emp_sim_behaviour emp_measure_behaviour = {.run = run, .fetch = fetch, .load = load};

@@ -134,6 +134,9 @@ void emp_measure_picture_down(struct emp_measure *m, const struct emp_measure_pl
 void emp_measure_picture_up(struct emp_measure *m, const struct emp_measure_place *p);
 void emp_measure_picture_end(struct emp_measure *m);
 
+/* foretell.c: the true demand, for a clairvoyant (struct emp_sim_broker_settings) */
+void emp_measure_foretell(void *ctx, struct emp_arena *a, struct emp_snapshot *s);
+
 /* figures.c */
 void emp_measure_figures_make(struct emp_measure *m, struct emp_measure_figures *ret);
 

@@ -29,6 +29,7 @@ void emp_measure_fleet_settings(struct emp_measure *m)
     m->settings = *emp_settings_default();
     m->settings.pools = m->pools;
     m->settings.pool_count = m->scenario->pool_count;
+    m->settings.intelligence.on = m->asked->policy->predictive;
     m->settings.lease.beat_ms = BEAT_MS;
     m->settings.lease.silent_ms = 1000 * BEAT_MS;
     m->settings.lease.closed_ms = 0;

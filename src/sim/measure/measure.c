@@ -5,6 +5,7 @@
 
 enum {
     DELAY_MS = 25,       /* of a message, one way */
+    PLAN_MS = 200,       /* a plan takes so long */
     NOTICE_MS = 9000,    /* until a machine that vanished is missed */
     PROGRESS_EVERY = 60, /* samples */
     JOB_LIMIT_MS = 12 * 3600 * 1000,
@@ -193,8 +194,14 @@ static void begin(struct emp_measure *m)
     make_services(m);
     make_jobs(m);
     make_models(m);
-    emp_sim_broker_new(&m->system, &(struct emp_sim_broker_settings){
-                                       .core = &m->settings, .policy = m->asked->policy->core});
+    emp_sim_broker_new(&m->system,
+                       &(struct emp_sim_broker_settings){
+                           .core = &m->settings,
+                           .policy = m->asked->policy->core,
+                           .plan_ms_min = PLAN_MS,
+                           .plan_ms_max = PLAN_MS,
+                           .foretell = m->asked->policy->clairvoyant ? emp_measure_foretell : NULL,
+                           .foretell_ctx = m});
     emp_sim_broker_start(m->system.broker);
     publish_history(m);
     emp_measure_picture_begin(m);

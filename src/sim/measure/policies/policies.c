@@ -23,6 +23,19 @@ static const struct emp_measure_policy emp = {
     .about = "ours without intelligence: soonest start, everything counted",
     .core = &emp_policy_default,
 };
+static const struct emp_measure_policy emp_predictive = {
+    .name = "emp-predictive",
+    .about = "ours: models forecast, placed, fetched and loaded ahead",
+    .core = &emp_policy_default,
+    .predictive = true,
+};
+static const struct emp_measure_policy clairvoyant = {
+    .name = "clairvoyant",
+    .about = "a bound: emp-predictive told the true demand of the next hour and the next six",
+    .core = &emp_policy_default,
+    .predictive = true,
+    .clairvoyant = true,
+};
 static const struct emp_measure_policy unlimited = {
     .name = "unlimited",
     .about = "a bound: every model in every GPU's memory, all GPUs average",
@@ -31,7 +44,7 @@ static const struct emp_measure_policy unlimited = {
 };
 
 const struct emp_measure_policy *const emp_measure_policies[] = {
-    &incumbent, &least_loaded, &affinity, &emp, &unlimited, NULL};
+    &incumbent, &least_loaded, &affinity, &emp, &emp_predictive, &clairvoyant, &unlimited, NULL};
 
 const struct emp_measure_policy *emp_measure_policy_find(struct emp_str name)
 {

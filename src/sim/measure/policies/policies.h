@@ -11,6 +11,8 @@ struct emp_measure_policy {
     const char *about; /* one sentence */
     const struct emp_policy *core;
     bool evict_oldest; /* machines evict least recently used, not by worth */
+    bool predictive;   /* with intelligence: forecast, plan, move */
+    bool clairvoyant;  /* its forecast is the truth */
     bool no_models;    /* every model is in every GPU's memory, all GPUs are average */
 };
 
