@@ -1,7 +1,8 @@
 /* Scenarios: the built-in ones hold together, files are held against the table of keys, and what is
  * derived from the tables is what they say. */
 #include "check.h"
-#include "sim/measure/scenario.h"
+#include "os/files.h"
+#include "sim/measure/scenario_internal.h"
 
 #include <math.h>
 
@@ -269,6 +270,29 @@ static void every_assumption_is_printed_with_its_source(void **state)
     emp_scenario_release(&sc);
 }
 
+static void the_manual_names_every_key_and_scenario(void **state)
+{
+    struct emp_buf text;
+    struct emp_error err = {0};
+    const struct emp_scenario_builtin *all;
+    char wanted[160];
+    (void)state;
+    emp_buf_init(&text, 1 << 22);
+    if (emp_file_read_all(DOCUMENT, 1 << 22, &text, &err) < 0)
+        fail_msg("%s", err.text);
+    for (const struct emp_scenario_key *k = emp_scenario_keys; k->path; k++) {
+        snprintf(wanted, sizeof wanted, "| `%s` |", k->path);
+        if (!strstr(text.data, wanted))
+            fail_msg("docs/simulation.md does not name %s", k->path);
+    }
+    uint32_t count = emp_scenario_builtins(&all);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(wanted, sizeof wanted, "| `%s` |", all[i].name);
+        assert_non_null(strstr(text.data, wanted));
+    }
+    emp_buf_release(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(run_time_is_less_what_loras_took),
         cmocka_unit_test(the_fleet_has_mean_factor_one),
         cmocka_unit_test(machines_live_as_the_table_says),
+        cmocka_unit_test(the_manual_names_every_key_and_scenario),
         cmocka_unit_test(every_assumption_is_printed_with_its_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
