@@ -47,6 +47,30 @@ int emp_cli_act(struct emp_cli *cli, const char *method, const char *prefix, con
     return first.code;
 }
 
+int emp_cli_show(struct emp_cli *cli, const char *prefix, const char *id, const char *suffix,
+                 void (*write)(struct emp_cli *cli, const char *id, const struct emp_json *answer,
+                               struct emp_buf *out),
+                 struct emp_error *err)
+{
+    struct emp_client client;
+    struct emp_reply reply;
+    struct emp_buf out;
+    int r = emp_client_open(&client, cli, err);
+    if (r < 0)
+        return r;
+    r = emp_client_get(&client, prefix, id, suffix, &reply, err);
+    if (r == 0 && cli->json) {
+        r = emp_client_print_json(&reply, err);
+    } else if (r == 0) {
+        emp_buf_init(&out, EMP_CLIENT_OUTPUT_MAX);
+        write(cli, id, reply.json, &out);
+        r = emp_cli_print(&out, err);
+        emp_buf_release(&out);
+    }
+    emp_reply_release(&reply);
+    return r;
+}
+
 int emp_cli_list(struct emp_cli *cli, const char *path, const char *name,
                  const struct emp_column *columns,
                  void (*add_row)(struct emp_table *t, const struct emp_json *element),

@@ -12,6 +12,12 @@
 int emp_cli_act(struct emp_cli *cli, const char *method, const char *prefix, const char *suffix,
                 const char *body, const char *done, struct emp_error *err);
 
+/* GET "<prefix><id><suffix>", and what `write` makes of the answer; or the JSON. */
+int emp_cli_show(struct emp_cli *cli, const char *prefix, const char *id, const char *suffix,
+                 void (*write)(struct emp_cli *cli, const char *id, const struct emp_json *answer,
+                               struct emp_buf *out),
+                 struct emp_error *err);
+
 /* GET `path`, and its array `name` as a table, one row by `add_row` each; or the JSON. */
 int emp_cli_list(struct emp_cli *cli, const char *path, const char *name,
                  const struct emp_column *columns,

@@ -1,6 +1,6 @@
 /* A decision for people: what won and why, term by term in seconds, who came second, what a waiting
  * job waits for. */
-#include "cli/client.h"
+#include "cli/act.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "cli/view.h"
@@ -82,26 +82,16 @@ static void write_decision(struct emp_cli *cli, const char *id, const struct emp
     emp_table_write(&t, emp_terminal_colours(stdout), out);
 }
 
+static void write_answer(struct emp_cli *cli, const char *id, const struct emp_json *answer,
+                         struct emp_buf *out)
+{
+    const struct emp_json *d = emp_view_get(answer, "decision");
+    write_decision(cli, id, d ? d : answer, out);
+}
+
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
-    struct emp_client client;
-    struct emp_reply reply;
-    struct emp_buf out;
-    int r = emp_client_open(&client, cli, err);
-    if (r < 0)
-        return r;
-    emp_buf_init(&out, EMP_CLIENT_OUTPUT_MAX);
-    r = emp_client_get(&client, "/api/jobs/", cli->options.args[0], "/decision", &reply, err);
-    if (r == 0 && cli->json) {
-        r = emp_client_print_json(&reply, err);
-    } else if (r == 0) {
-        const struct emp_json *d = emp_view_get(reply.json, "decision");
-        write_decision(cli, cli->options.args[0], d ? d : reply.json, &out);
-        r = emp_cli_print(&out, err);
-    }
-    emp_buf_release(&out);
-    emp_reply_release(&reply);
-    return r;
+    return emp_cli_show(cli, "/api/jobs/", cli->options.args[0], "/decision", write_answer, err);
 }
 
 const struct emp_command emp_command_explain = {

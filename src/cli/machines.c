@@ -1,5 +1,4 @@
 #include "cli/act.h"
-#include "cli/client.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "cli/view.h"
@@ -55,33 +54,20 @@ static void add_row(struct emp_table *t, const struct emp_json *m)
 }
 
 /* One machine: all that the API says, for it has no two alike. */
-static int show_one(struct emp_cli *cli, const char *id, struct emp_error *err)
+static void write_one(struct emp_cli *cli, const char *id, const struct emp_json *answer,
+                      struct emp_buf *out)
 {
-    struct emp_client client;
-    struct emp_reply reply;
-    struct emp_buf out;
-    int r = emp_client_open(&client, cli, err);
-    if (r < 0)
-        return r;
-    emp_buf_init(&out, EMP_CLIENT_OUTPUT_MAX);
-    r = emp_client_get(&client, "/api/machines/", id, "", &reply, err);
-    if (r == 0 && cli->json) {
-        r = emp_client_print_json(&reply, err);
-    } else if (r == 0) {
-        const struct emp_json *m = emp_view_get(reply.json, "machine");
-        emp_view_pretty(m ? m : reply.json, 0, &out);
-        emp_buf_addz(&out, "\n");
-        r = emp_cli_print(&out, err);
-    }
-    emp_reply_release(&reply);
-    emp_buf_release(&out);
-    return r;
+    const struct emp_json *m = emp_view_get(answer, "machine");
+    (void)cli;
+    (void)id;
+    emp_view_pretty(m ? m : answer, 0, out);
+    emp_buf_addz(out, "\n");
 }
 
 static int run(struct emp_cli *cli, struct emp_error *err)
 {
     if (cli->options.arg_count)
-        return show_one(cli, cli->options.args[0], err);
+        return emp_cli_show(cli, "/api/machines/", cli->options.args[0], "", write_one, err);
     return emp_cli_list(cli, "/api/machines", "machines", columns, add_row, err);
 }
 
