@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/slab.h"
 #include "core/core.h"
+#include "domain/copy.h"
 #include "policy/estimate.h"
 #include "policy/evict.h"
 #include "policy/fair.h"
@@ -298,10 +299,6 @@ struct emp_message *emp_core_send(struct emp_core *c, struct machine *m,
 void emp_core_send_lease(struct emp_core *c, emp_link link, enum emp_message_kind kind,
                          emp_job_num job, uint32_t attempt, const char *reason);
 void emp_core_close(struct emp_core *c, emp_link link, const char *reason);
-struct emp_str *emp_strs_copy(struct emp_arena *a, const struct emp_str *s, uint32_t n);
-void emp_model_copy(struct emp_arena *a, const struct emp_model *from, struct emp_model *to);
-void emp_facts_copy(struct emp_arena *a, const struct emp_machine_facts *from,
-                    struct emp_machine_facts *to);
 
 /* class.c */
 struct class *emp_class_get(struct emp_core *c,

@@ -9,6 +9,7 @@
  *
  * Rejected: letting an attempt take room model by model. Two attempts with two models each could
  * then hold one each for ever. */
+#include "domain/copy.h"
 #include "machine/internal.h"
 #include "policy/evict.h"
 
@@ -108,25 +109,12 @@ static void move(struct emp_machine *m, struct emp_machine_copy *c, enum emp_cop
 
 /* ---------------------------------------------------------------- what the catalogue says */
 
-static void copy_model(struct emp_arena *a, struct emp_model *to, const struct emp_model *from)
-{
-    *to = *from;
-    to->name = emp_str_copy(a, from->name);
-    to->kind = emp_str_copy(a, from->kind);
-    to->category = emp_str_copy(a, from->category);
-    to->path = emp_str_copy(a, from->path);
-    to->owner = emp_str_copy(a, from->owner);
-    to->urls = emp_arena_array(a, struct emp_str, from->url_count);
-    for (uint32_t i = 0; i < from->url_count; i++)
-        to->urls[i] = emp_str_copy(a, from->urls[i]);
-}
-
 static void adopt(struct emp_machine_copy *c, const struct emp_model *model)
 {
     struct emp_arena fresh;
     struct emp_model copy;
     emp_arena_init(&fresh, 1024);
-    copy_model(&fresh, &copy, model);
+    emp_model_copy(&fresh, model, &copy);
     emp_arena_release(&c->arena);
     c->arena = fresh;
     c->model = copy;
@@ -136,7 +124,7 @@ static void remember_fresh(struct emp_machine_copy *c, const struct emp_model *m
 {
     emp_arena_release(&c->fresh_arena);
     emp_arena_init(&c->fresh_arena, 1024);
-    copy_model(&c->fresh_arena, &c->fresh, model);
+    emp_model_copy(&c->fresh_arena, model, &c->fresh);
     c->stale = true;
 }
 

@@ -13,6 +13,5 @@ void emp_sim_message_copy(struct emp_arena *a, const struct emp_message *from,
 void emp_sim_change_copy(struct emp_arena *a, const struct emp_change *from, struct emp_change *to);
 void emp_sim_spec_copy(struct emp_arena *a, const struct emp_job_spec *from,
                        struct emp_job_spec *to);
-void emp_sim_model_copy(struct emp_arena *a, const struct emp_model *from, struct emp_model *to);
 
 #endif
