@@ -17,7 +17,7 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const emp = process.env.EMP ?? path.join(root, 'build/emp');
 if (!existsSync(emp)) throw new Error(`${emp} is not there: build it first (./dev build), or name it in EMP`);
 
-const slow = Number(process.env.EMP_TEST_SLOW ?? 1); // factor for sanitised builds
+export const slow = Number(process.env.EMP_TEST_SLOW ?? 1); // factor for sanitised builds
 const WAIT_MS = 30_000 * slow;
 /* For tests: longer than any single wait, so that a failing one says what it waited for. */
 export const limits = { timeout: 4 * WAIT_MS };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { limits, tick, until, within } from './lib.mjs';
+import { limits, slow, tick, until, within } from './lib.mjs';
 
 /* A command service that writes a line when it begins and one when it ends. */
 const marked = (dir, seconds) => ({ agent: { services: { marked: { argv: ['/bin/sh', '-c', `echo "begin $EMP_JOB_ID $EMP_ATTEMPT" >> ${dir}/marks; sleep ${seconds}; echo "end $EMP_JOB_ID $EMP_ATTEMPT" >> ${dir}/marks`] } } } });
@@ -88,7 +88,7 @@ describe('more of it', { concurrency: 4 }, () => {
     }));
 
     it('an agent that does not come back loses its jobs after the grace, not before', limits, within(async (w) => {
-        const broker = await w.broker({ config: { lease: { start_grace: '3s' } } });
+        const broker = await w.broker({ config: { lease: { start_grace: `${3 * slow}s` } } });
         const lost = await w.agent(broker).start();
         const id = await broker.simulate({ duration_ms: 100 }, { priority: 1 });
         await broker.state(id, 'completed');
