@@ -32,6 +32,7 @@ static int64_t claim_copies(struct emp_core *c, struct job *j, struct machine *m
         struct model_entry *e = emp_core_model_entry(c, j->class->models[i]);
         struct copy *copy = emp_machine_copy(m, e->name);
         e->uses++;
+        emp_heat_use(&e->heat, c->now.mono);
         if (copy && copy->residency >= EMP_RESIDENCY_DISK)
             c->stats.hits++;
         if (copy == NULL) {
@@ -42,6 +43,8 @@ static int64_t claim_copies(struct emp_core *c, struct job *j, struct machine *m
         }
         copy->uses = emp_evict_use(copy->uses, c->now.mono - copy->last_use);
         copy->last_use = c->now.mono;
+        m->copies_version++;
+        emp_heat_use(&copy->heat, c->now.mono);
     }
     if (missing > 0)
         emp_machine_fetch_told(c, m, emp_machine_fetch_left(c, m) + missing);
@@ -95,7 +98,9 @@ void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
     keep_decision(c, j, d);
     const struct emp_route_terms *t = &d->candidates[0].terms;
     int64_t ready_us = (t->fetch > t->slot_free ? t->fetch : t->slot_free) + t->load;
-    j->expected_end = c->now.mono + ready_us / 1000 + j->class->mean_ms;
+    j->expected_end = c->now.mono + ready_us / 1000 +
+                      (int64_t)((double)j->class->mean_ms * emp_machine_speed(m));
+    j->left_at = 0;
     running_insert(m, j);
     emp_machine_busy(c, m, 1);
     m->last_assigned = ++c->turn;

@@ -37,7 +37,7 @@ static void init_tables(struct emp_core *c)
     struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
                               &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
                               &c->recent_key_index, &c->finished_index,  &c->flow_by_key,
-                              &c->model_by_path};
+                              &c->model_by_path,    &c->kind_by_name};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         emp_map_init(maps[i], a);
     emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));
@@ -121,6 +121,7 @@ void emp_core_model_put(struct emp_core *c, const struct emp_model *model)
     emp_arena_release(&old);
     e->catalogued = true;
     e->modifies = emp_model_kind_modifies(model->kind);
+    emp_core_kind_set(c, e);
     emp_classes_model_changed(c, e->name);
     c->fleet_version++;
     c->dirty_all = true;

@@ -8,21 +8,11 @@
 
 #include <stdlib.h>
 
-static struct emp_evict_copy as_evictable(const struct emp_core *c, const struct copy *copy)
-{
-    return (struct emp_evict_copy){
-        .bytes = copy->bytes,
-        .uses = copy->uses,
-        .idle_ms = c->now.mono - copy->last_use,
-        .seconds_saved = -1,
-        .keep = copy->in_use || copy->residency == EMP_RESIDENCY_FETCHING,
-    };
-}
+enum { FRESH_MS = 10000 }; /* an order by worth stands so long, if nothing else changes */
 
 static double regret_s(const struct emp_core *c, const struct copy *copy, double seconds)
 {
-    struct emp_evict_copy x = as_evictable(c, copy);
-    return emp_evict_regret(&x, seconds);
+    return emp_evict_regret(emp_heat_per_hour(&copy->heat, c->now.mono), seconds);
 }
 
 static int64_t milliseconds(double s)
@@ -30,42 +20,89 @@ static int64_t milliseconds(double s)
     return s > 1e9 ? 1000000000000 : (int64_t)(s * 1000);
 }
 
+/* ---- in which order they would leave ---- */
+
+struct sortable {
+    double key; /* the least leaves first */
+    uint32_t model, index;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct sortable *x = a, *y = b;
+    if (x->key < y->key || x->key > y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->model < y->model ? -1 : x->model > y->model;
+}
+
+/* Of the copies that stand at least so high, by `key`. */
+static void order(struct emp_core *c, struct machine *m, struct leaving *l,
+                  enum emp_residency least,
+                  double (*key)(const struct emp_core *c, const struct machine *m,
+                                const struct copy *copy))
+{
+    if (l->version == m->copies_version && c->now.mono - l->at < FRESH_MS)
+        return;
+    struct sortable *list = emp_arena_array(&c->scratch, struct sortable, m->copy_count);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->copy_count; i++)
+        if (m->copies[i].residency >= least)
+            list[n++] = (struct sortable){key(c, m, &m->copies[i]), m->copies[i].model, i};
+    qsort(list, n, sizeof *list, by_key);
+    if (n > l->cap) {
+        l->copies = emp_arena_realloc(&c->arena, l->copies, l->cap * sizeof *l->copies,
+                                      m->copy_cap * sizeof *l->copies);
+        l->cap = m->copy_cap;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        l->copies[i] = list[i].index;
+    l->count = n;
+    l->version = m->copies_version;
+    l->at = c->now.mono;
+}
+
+static double last_use(const struct emp_core *c, const struct machine *m, const struct copy *copy)
+{
+    (void)c;
+    (void)m;
+    return (double)copy->last_use;
+}
+
+static int64_t link_rate(const struct emp_core *c, const struct machine *m)
+{
+    return m->link_rate > 0 ? m->link_rate : c->settings->routing.link_bytes_per_s;
+}
+
+/* What is priced is seconds: a pool's leaning would distort them. */
+static double worth_per_byte(const struct emp_core *c, const struct machine *m,
+                             const struct copy *copy)
+{
+    const struct emp_evict_copy x = {.bytes = copy->bytes,
+                                     .uses = copy->uses,
+                                     .idle_ms = c->now.mono - copy->last_use,
+                                     .seconds_saved = -1};
+    return copy->bytes > 0 ? emp_evict_worth(&x, link_rate(c, m), 0) / (double)copy->bytes : 0;
+}
+
 /* ---- disk ---- */
 
-int64_t emp_core_displaced_disk_ms(struct emp_core *c, const struct machine *m, int64_t need)
+int64_t emp_core_displaced_disk_ms(struct emp_core *c, struct machine *m, int64_t need)
 {
-    if (need <= 0 || m->copy_count == 0)
-        return 0;
-    struct emp_evict_copy *copies =
-        emp_arena_array(&c->scratch, struct emp_evict_copy, m->copy_count);
-    uint32_t *victims = emp_arena_array(&c->scratch, uint32_t, m->copy_count);
-    for (uint32_t i = 0; i < m->copy_count; i++)
-        copies[i] = as_evictable(c, &m->copies[i]);
-    const double lean = 0; /* what is priced is seconds: a pool's leaning would distort them */
-    int64_t link = m->link_rate ? m->link_rate : c->settings->routing.link_bytes_per_s;
-    uint32_t n = emp_evict_choose(copies, m->copy_count, need, link, lean, victims);
     double regret = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct emp_evict_copy *victim = &copies[victims[i]];
-        regret += emp_evict_regret(victim, (double)victim->bytes / (double)link);
+    if (need <= 0)
+        return 0;
+    order(c, m, &m->disk_leaves, EMP_RESIDENCY_DISK, worth_per_byte);
+    for (uint32_t i = 0; i < m->disk_leaves.count && need > 0; i++) {
+        const struct copy *victim = &m->copies[m->disk_leaves.copies[i]];
+        if (victim->in_use)
+            continue;
+        regret += regret_s(c, victim, (double)victim->bytes / (double)link_rate(c, m));
+        need -= victim->bytes;
     }
     return milliseconds(regret);
 }
 
 /* ---- memory ---- */
-
-static double load_s(int64_t bytes, int64_t bytes_per_s)
-{
-    return bytes_per_s > 0 ? (double)bytes / (double)bytes_per_s : 0;
-}
-
-static int by_last_use(const void *a, const void *b)
-{
-    const struct copy *x = *(const struct copy *const *)a, *y = *(const struct copy *const *)b;
-    if (x->last_use != y->last_use)
-        return x->last_use < y->last_use ? -1 : 1;
-    return x->model < y->model ? -1 : x->model > y->model;
-}
 
 static bool wants(const struct class *k, uint32_t model)
 {
@@ -75,61 +112,85 @@ static bool wants(const struct class *k, uint32_t model)
     return false;
 }
 
-/* Those that stand at least so high and are not the job's own, least recently used first. */
-static uint32_t in_memory(struct emp_core *c, const struct class *k, const struct machine *m,
-                          enum emp_residency least, const struct copy ***ret)
+static double load_s(struct emp_core *c, const struct copy *copy, enum emp_residency from)
 {
-    uint32_t n = 0;
-    *ret = emp_arena_array(&c->scratch, const struct copy *, m->copy_count);
-    for (uint32_t i = 0; i < m->copy_count; i++)
-        if (m->copies[i].residency >= least && !wants(k, m->copies[i].model))
-            (*ret)[n++] = &m->copies[i];
-    qsort(*ret, n, sizeof **ret, by_last_use);
-    return n;
+    return emp_core_load_s(c, emp_core_model_entry(c, copy->model), copy->bytes, from);
 }
 
-/* Out of GPU memory: it must be loaded again, from RAM where that keeps it. */
-static double pushed_out_of_gpu(struct emp_core *c, const struct class *k, const struct machine *m,
-                                int64_t over)
+/* Out of GPU memory: it must be loaded again, from RAM where that keeps it. Out of RAM: what is in
+ * neither then comes from the disk, which takes that much longer. */
+int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k, struct machine *m,
+                                     int64_t load_bytes, int64_t ram_bytes)
 {
-    const struct emp_settings_routing *s = &c->settings->routing;
-    int64_t rate = m->facts.ram_budget_bytes > 0 ? s->ram_load_bytes_per_s : s->load_bytes_per_s;
-    const struct copy **list;
-    uint32_t n = over > 0 ? in_memory(c, k, m, EMP_RESIDENCY_GPU, &list) : 0;
+    const struct emp_machine_facts *f = &m->facts;
     double regret = 0;
-    for (uint32_t i = 0; i < n && over > 0; i++) {
-        regret += regret_s(c, list[i], load_s(list[i]->bytes, rate));
-        over -= list[i]->bytes;
-    }
-    return regret;
-}
-
-/* Out of RAM: what is in neither then comes from the disk, which takes that much longer. */
-static double pushed_out_of_ram(struct emp_core *c, const struct class *k, const struct machine *m,
-                                int64_t over)
-{
-    const struct emp_settings_routing *s = &c->settings->routing;
-    const struct copy **list;
-    uint32_t n = over > 0 ? in_memory(c, k, m, EMP_RESIDENCY_RAM, &list) : 0;
-    double regret = 0;
-    for (uint32_t i = 0; i < n && over > 0; i++) {
-        double longer = load_s(list[i]->bytes, s->load_bytes_per_s) -
-                        load_s(list[i]->bytes, s->ram_load_bytes_per_s);
-        regret += regret_s(c, list[i], longer);
-        over -= list[i]->bytes;
-    }
-    return regret;
-}
-
-int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k,
-                                     const struct machine *m, int64_t load_bytes, int64_t ram_bytes)
-{
-    if (m->facts.gpu_budget_bytes <= 0 || load_bytes <= 0)
+    if (f->gpu_budget_bytes <= 0 || load_bytes <= 0)
         return 0;
-    double regret =
-        pushed_out_of_gpu(c, k, m, m->gpu_bytes + load_bytes - m->facts.gpu_budget_bytes);
-    int64_t from_disk = load_bytes - ram_bytes;
-    if (m->facts.ram_budget_bytes > 0 && from_disk > 0)
-        regret += pushed_out_of_ram(c, k, m, m->ram_bytes + from_disk - m->facts.ram_budget_bytes);
+    int64_t over_gpu = m->gpu_bytes + load_bytes - f->gpu_budget_bytes, over_ram = 0;
+    if (f->ram_budget_bytes > 0 && load_bytes > ram_bytes)
+        over_ram = m->ram_bytes + load_bytes - ram_bytes - f->ram_budget_bytes;
+    if (over_gpu <= 0 && over_ram <= 0)
+        return 0;
+    enum emp_residency then = f->ram_budget_bytes > 0 ? EMP_RESIDENCY_RAM : EMP_RESIDENCY_DISK;
+    order(c, m, &m->memory_leaves, EMP_RESIDENCY_RAM, last_use);
+    for (uint32_t i = 0; i < m->memory_leaves.count && (over_gpu > 0 || over_ram > 0); i++) {
+        const struct copy *victim = &m->copies[m->memory_leaves.copies[i]];
+        double seconds = 0;
+        if (wants(k, victim->model))
+            continue;
+        if (over_gpu > 0 && victim->residency == EMP_RESIDENCY_GPU) {
+            seconds += load_s(c, victim, then);
+            over_gpu -= victim->bytes;
+        }
+        if (over_ram > 0) {
+            seconds += load_s(c, victim, EMP_RESIDENCY_DISK) - load_s(c, victim, EMP_RESIDENCY_RAM);
+            over_ram -= victim->bytes;
+        }
+        regret += regret_s(c, victim, seconds);
+    }
     return milliseconds(regret);
+}
+
+/* ---- crowding ---- */
+
+/* The one that decides where its jobs go: the largest of those that stand for themselves. */
+static struct model_entry *key_model(struct emp_core *c, const struct class *k)
+{
+    struct model_entry *key = NULL;
+    for (uint32_t i = 0; i < k->spec.model_count; i++) {
+        struct model_entry *e = emp_core_model_entry(c, k->models[i]);
+        if (key == NULL || (key->modifies && !e->modifies) ||
+            (key->modifies == e->modifies && e->model.bytes > key->model.bytes))
+            key = e;
+    }
+    return key;
+}
+
+static double busy_share(const struct emp_core *c, const struct machine *m)
+{
+    const double least = 0.01; /* nobody is free for sure */
+    double share = emp_busy_mean(&m->busy_share, c->now.mono);
+    return share > least ? share : least;
+}
+
+void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret)
+{
+    const double at_most = 60; /* an hour's: bursts beyond that are many users' */
+    *ret = (struct crowd){.key = key_model(c, k), .all_busy = 1};
+    if (ret->key == NULL)
+        return;
+    double uses = emp_heat_per_hour(&ret->key->heat, c->now.mono);
+    ret->waiting_ms = (uses < at_most ? uses : at_most) * (double)k->mean_ms;
+    for (uint32_t i = 0; i < ret->key->warm_count; i++)
+        if (ret->key->warm[i]->link)
+            ret->all_busy *= busy_share(c, ret->key->warm[i]);
+}
+
+int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m)
+{
+    if (w->key == NULL)
+        return 0;
+    const struct copy *copy = emp_machine_copy(m, w->key->name);
+    double all_busy = w->all_busy * (copy && copy->warm ? 1 : busy_share(c, m));
+    return (int64_t)(w->waiting_ms * all_busy);
 }

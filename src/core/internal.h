@@ -18,6 +18,7 @@
 #include "policy/estimate.h"
 #include "policy/evict.h"
 #include "policy/fair.h"
+#include "policy/heat.h"
 #include "policy/match.h"
 #include "policy/pool.h"
 #include "policy/retry.h"
@@ -33,7 +34,7 @@ enum {
     WORKFLOWS_MAX = 100000,
     FLOWS_MAX = 1000000,
     PROMISES_PER_CLASS = 16, /* jobs of one class held for busy machines in one pass */
-    HOLD_RECHECK_MS = 200,   /* a held job is looked at again this often */
+    HOLD_RECHECK_MS = 1000,  /* a held job is looked at again this often */
     RUN_BACKSTOP_MS = 30000, /* beyond its limit: the agent should have stopped it */
     LEARNED_SAVE_MS = 5000,
     MACHINE_SAVE_MS = 10 * 60 * 1000,
@@ -72,12 +73,14 @@ struct class
     uint64_t pending, running; /* live jobs; pending includes delayed */
     struct emp_heap waiting;   /* by rank */
     struct job_list by_age[EMP_TIER_COUNT];
-    struct job *head;     /* next to go, by rank */
-    struct job *late;     /* oldest of those past their patience; NULL: none */
-    uint32_t ready_place; /* in core->ready */
-    uint32_t late_place;  /* in core->late */
-    bool dirty;           /* in core->dirty_classes */
-    uint32_t promises;    /* of this pass */
+    struct job *head;          /* next to go, by rank */
+    struct job *late;          /* oldest of those past their patience; NULL: none */
+    uint32_t ready_place;      /* in core->ready */
+    uint32_t late_place;       /* in core->late */
+    bool dirty;                /* in core->dirty_classes */
+    bool has_home;             /* when last decided: a machine whose pool is not too short for it */
+    emp_mono_ms borrow_looked; /* when one in a too short pool was last looked at */
+    uint32_t promises;         /* of this pass */
     uint64_t promises_pass;
     uint8_t *match; /* by machine number: 0 not asked, 1 yes, 2 no */
     uint32_t *match_version;
@@ -115,6 +118,9 @@ struct job {
     struct machine *machine; /* NULL unless assigned */
     emp_wall_ms assigned_at, started_at;
     emp_mono_ms expected_end, due; /* due: timer heap's key */
+    emp_mono_ms computes_at;       /* in progress: since then */
+    emp_mono_ms left_at;           /* when left_ms was reckoned; 0: not */
+    int64_t left_ms;               /* of the run */
     int64_t fetch_bytes;
     uint32_t decision; /* slab number; 0 none */
     uint32_t progress; /* slab number; 0 none */
@@ -138,8 +144,10 @@ struct copy {
     int64_t bytes;
     enum emp_residency residency;
     bool in_use;
-    double uses;
+    bool warm;   /* in its model's list of warm ones */
+    double uses; /* as policy/evict.h counts them */
     emp_mono_ms last_use;
+    struct emp_heat heat;
 };
 
 struct planned {
@@ -150,6 +158,14 @@ struct planned {
 
 struct region {
     uint32_t slots, busy;
+};
+
+/* A machine's copies in the order in which they would leave; of one version and moment. */
+struct leaving {
+    uint32_t *copies; /* indices */
+    uint32_t count, cap;
+    uint64_t version;
+    emp_mono_ms at;
 };
 
 struct machine {
@@ -178,9 +194,12 @@ struct machine {
     int64_t disk_free, link_rate;
     int64_t fetch_left; /* bytes of its fetches at fetch_told; from there on it is reckoned */
     emp_mono_ms fetch_told;
-    int64_t fetching_bytes;       /* of the copies that are on their way, whole */
+    int64_t fetching_bytes;                    /* of the copies that are on their way, whole */
+    struct leaving disk_leaves, memory_leaves; /* displace.c */
+    uint64_t copies_version;                   /* grows when a copy comes, goes, moves or is used */
     int64_t gpu_bytes, ram_bytes; /* of copies there; what is in GPU memory counts in RAM too */
     struct emp_rate speed;
+    struct emp_busy busy_share;
     struct emp_blame blame;
     uint32_t jobs_completed, jobs_failed;
     emp_wall_ms first_seen, last_seen, saved_at;
@@ -196,10 +215,16 @@ struct model_entry {
     struct emp_arena arena;
     struct emp_model model; /* name empty: known from machines only, not in the catalogue */
     uint32_t name;
-    uint32_t holders; /* connected or remembered machines with a copy */
+    uint32_t holders;        /* connected or remembered machines with a copy */
+    struct emp_rate load[2]; /* seconds into GPU memory: from disk, from RAM */
     uint64_t uses;
+    struct emp_heat heat;  /* of assignments, anywhere */
+    struct machine **warm; /* machines where it can be used at once: from memory, or, where nothing
+                              is loaded, from the disk */
+    uint32_t warm_count, warm_cap;
     bool catalogued;
-    bool modifies; /* by its kind: emp_model_kind_modifies */
+    uint32_t kind_loads; /* of its kind: index + 1; 0: none */
+    bool modifies;       /* by its kind: emp_model_kind_modifies */
 };
 
 struct idempotency_entry {
@@ -257,7 +282,10 @@ struct emp_core {
 
     struct model_entry **models; /* by interned name; NULL: not a model */
     size_t model_cap;
-    uint32_t *model_order; /* interned names, in order of first sight */
+    struct emp_rate *kind_loads; /* of a kind of models: seconds from disk, from RAM */
+    size_t kind_load_count, kind_load_cap;
+    struct emp_map kind_by_name; /* interned kind → index of its first */
+    uint32_t *model_order;       /* interned names, in order of first sight */
     size_t model_count, model_order_cap;
 
     struct estimate_entry **dirty_estimates;
@@ -389,7 +417,8 @@ void emp_machine_release(struct machine *m); /* its memory */
 /* Bytes its fetches still have to move, by what was last told and its link's rate since. */
 int64_t emp_machine_fetch_left(const struct emp_core *c, const struct machine *m);
 void emp_machine_fetch_told(struct emp_core *c, struct machine *m, int64_t left);
-struct copy *emp_machine_copy(const struct machine *m, uint32_t model); /* NULL when absent */
+bool emp_machine_is_warm(const struct machine *m, enum emp_residency at); /* usable at once? */
+struct copy *emp_machine_copy(const struct machine *m, uint32_t model);   /* NULL when absent */
 void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model, int64_t bytes,
                           enum emp_residency residency, bool in_use);
 void emp_core_on_drain(struct emp_core *c, const struct emp_event *e);
@@ -406,12 +435,34 @@ void emp_core_on_model(struct emp_core *c, const struct emp_event *e);
 void emp_core_on_model_remove(struct emp_core *c, const struct emp_event *e);
 void emp_core_model_put(struct emp_core *c, const struct emp_model *model);
 
+/* expect.c: how long loading and running is expected to take */
+void emp_core_kind_set(struct emp_core *c, struct model_entry *e); /* its model is new */
+double emp_core_load_s(const struct emp_core *c, const struct model_entry *e, int64_t bytes,
+                       enum emp_residency from); /* into GPU memory */
+/* STARTED came, and what it changed in memory is not yet told. */
+void emp_core_learn_load(struct emp_core *c, const struct class *k, const struct machine *m,
+                         int64_t load_ms);
+int64_t emp_job_left_ms(const struct emp_core *c, struct job *j); /* of an assigned one */
+double emp_machine_speed(
+    const struct machine *m); /* of its runs, relative to the mean; 1 unknown */
+
 /* displace.c: what a job would push out, as expected waiting of later jobs */
-int64_t emp_core_displaced_disk_ms(struct emp_core *c, const struct machine *m, int64_t need);
+int64_t emp_core_displaced_disk_ms(struct emp_core *c, struct machine *m, int64_t need);
 /* load_bytes: of its models that are not in GPU memory; of these, ram_bytes are in RAM */
-int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k,
-                                     const struct machine *m, int64_t load_bytes,
-                                     int64_t ram_bytes);
+int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k, struct machine *m,
+                                     int64_t load_bytes, int64_t ram_bytes);
+
+/* Crowding: the next jobs for the same model go where it is warm, and wait when all of these
+ * machines are busy. One more replica makes that rarer, the more so the less its machine has to do.
+ */
+struct crowd {
+    struct model_entry *key; /* NULL: no models, no crowd */
+    double all_busy;         /* chance that all machines where it is warm are */
+    double waiting_ms;       /* of an hour's uses, were they so always */
+};
+void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret);
+/* Expected waiting of the next hour's jobs, once m has the model too. */
+int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m);
 
 /* schedule.c */
 struct candidate {
@@ -431,6 +482,7 @@ struct verdict {
 void emp_core_schedule(struct emp_core *c);
 /* What the job would cost there; false: it cannot run there. */
 bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
+                        const struct crowd *crowd, // NULL: not looked at
                         struct candidate *x);
 void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v);
 void emp_core_decision_fill(struct emp_core *c, const struct class *k, const struct verdict *v,

@@ -102,6 +102,8 @@ void emp_machine_slots_changed(struct emp_core *c, struct machine *m)
 void emp_machine_busy(struct emp_core *c, struct machine *m, int delta)
 {
     m->busy += (uint32_t)delta;
+    emp_busy_set(&m->busy_share, (double)m->busy / (m->facts.slots ? m->facts.slots : 1),
+                 c->now.mono);
     if (m->link)
         region_add(c, m->region, 0, delta);
     emp_machine_slots_changed(c, m);
@@ -245,6 +247,29 @@ void emp_machine_fetch_told(struct emp_core *c, struct machine *m, int64_t left)
     m->fetch_told = c->now.mono;
 }
 
+bool emp_machine_is_warm(const struct machine *m, enum emp_residency at)
+{
+    return at >= (m->facts.gpu_budget_bytes > 0 ? EMP_RESIDENCY_RAM : EMP_RESIDENCY_DISK);
+}
+
+static void list_warm(struct emp_core *c, struct machine *m, uint32_t model, bool was, bool is)
+{
+    struct model_entry *e = emp_core_model_entry(c, model);
+    if (is && !was) {
+        size_t cap = e->warm_cap;
+        emp_arena_reserve(&c->arena, e->warm, e->warm_count, cap);
+        e->warm_cap = (uint32_t)cap;
+        e->warm[e->warm_count++] = m;
+        return;
+    }
+    for (uint32_t i = 0; was && !is && i < e->warm_count; i++) {
+        if (e->warm[i] == m) {
+            e->warm[i] = e->warm[--e->warm_count];
+            return;
+        }
+    }
+}
+
 static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
 {
     uint32_t at;
@@ -253,6 +278,8 @@ static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
     emp_map_del(&m->copy_index, model);
     emp_core_model_entry(c, model)->holders--;
     count_bytes(m, &m->copies[at], -1);
+    list_warm(c, m, model, m->copies[at].warm, false);
+    m->copies_version++;
     if (m->copies[at].residency == EMP_RESIDENCY_FETCHING) {
         emp_plan_note_fetch(c, model, 0, c->now.mono - m->copies[at].fetching_since, false);
         fetch_clamp(c, m);
@@ -281,10 +308,13 @@ void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model,
     }
     bool was_fetching = copy->residency == EMP_RESIDENCY_FETCHING;
     bool came = copy->residency == EMP_RESIDENCY_FETCHING && residency > EMP_RESIDENCY_FETCHING;
+    m->copies_version++;
     count_bytes(m, copy, -1);
     copy->bytes = bytes > 0 ? bytes : copy->bytes;
     copy->residency = residency;
     count_bytes(m, copy, 1);
+    list_warm(c, m, model, copy->warm, emp_machine_is_warm(m, residency));
+    copy->warm = emp_machine_is_warm(m, residency);
     copy->in_use = in_use;
     if (residency == EMP_RESIDENCY_FETCHING && !was_fetching)
         copy->fetching_since = c->now.mono;

@@ -40,7 +40,8 @@ static void started(struct emp_core *c, struct job *j, emp_wall_ms at)
         return;
     emp_job_move(c, j, EMP_JOB_IN_PROGRESS);
     j->started_at = at ? at : c->now.wall;
-    j->expected_end = c->now.mono + j->class->mean_ms;
+    j->computes_at = c->now.mono;
+    j->left_at = 0;
     int64_t limit = j->timeout_ms ? j->timeout_ms : c->settings->retry.timeout_ms;
     emp_job_timer(c, j, c->now.mono + limit + RUN_BACKSTOP_MS);
 }
@@ -151,6 +152,7 @@ static void on_started(struct emp_core *c, struct machine *m, const struct emp_e
         c->stats.stale_reports += j == NULL;
         return;
     }
+    emp_core_learn_load(c, j->class, m, s->load_ms);
     started(c, j, s->at);
     j->fetch_bytes = s->bytes_fetched;
     emp_job_persist(c, j);

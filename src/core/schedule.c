@@ -9,9 +9,9 @@
  * (invariant 6).
  *
  * A new job makes only its own class worth a look; a machine that became free, or news of a model,
- * makes all. A job that runs too long for a machine's pool goes there only if no pool of its own
- * length has a machine that could run it, or had one a moment ago that may return: long jobs do not
- * block short ones. */
+ * makes all. A job that runs too long for a machine's pool goes there if no pool of its own
+ * length has a machine that could run it, or had one a moment ago that may return; else it may
+ * borrow of the next shorter pool while half of that is idle: long jobs do not block short ones. */
 #include "core/internal.h"
 
 #include <math.h>
@@ -36,17 +36,14 @@ static int64_t slot_free_ms(const struct emp_core *c, const struct machine *m, i
         return 0;
     queue -= idle;
     int64_t first = INT64_MAX;
-    for (const struct job *j = m->running; j; j = j->next) {
-        int64_t left = j->expected_end - c->now.mono;
-        if (left <= 0) { /* late already: the longer it is late, the longer it may yet be */
-            left = -left / 4;
-            left = left < 250 ? 250 : left;
-        }
+    for (struct job *j = m->running; j; j = j->next) {
+        int64_t left = emp_job_left_ms(c, j);
         first = left < first ? left : first;
     }
     if (first == INT64_MAX)
         first = 0;
-    return first + (int64_t)queue * run_ms / (m->facts.slots ? m->facts.slots : 1);
+    return first + (int64_t)((double)queue * (double)run_ms * emp_machine_speed(m)) /
+                       (m->facts.slots ? m->facts.slots : 1);
 }
 
 static void count_model(struct emp_route_models *n, enum emp_residency at)
@@ -56,9 +53,15 @@ static void count_model(struct emp_route_models *n, enum emp_residency at)
     ++*places[at];
 }
 
+/* What has to be loaded into GPU memory. */
+struct load {
+    int64_t load_bytes, ram_bytes; /* in all; of that, from RAM */
+    double load_s;
+};
+
 /* Models: what is missing there, what must be loaded. False: it cannot have them. */
 static bool model_facts(struct emp_core *c, const struct class *k, const struct machine *m,
-                        struct emp_route_facts *f)
+                        struct emp_route_facts *f, struct load *need)
 {
     int64_t all = 0, behind = 0;
     bool waits = false;
@@ -75,35 +78,37 @@ static bool model_facts(struct emp_core *c, const struct class *k, const struct 
         }
         waits |= at <= EMP_RESIDENCY_FETCHING;
         count_model(e->modifies ? &f->modifier : &f->whole, at);
-        if (at <= EMP_RESIDENCY_DISK)
-            f->disk_load_bytes += bytes;
-        else if (at == EMP_RESIDENCY_RAM)
-            f->ram_load_bytes += bytes;
+        if (at == EMP_RESIDENCY_GPU)
+            continue;
+        need->load_bytes += bytes;
+        need->ram_bytes += at == EMP_RESIDENCY_RAM ? bytes : 0;
+        need->load_s += emp_core_load_s(c, e, bytes, at);
     }
     if (all > m->facts.disk_budget_bytes && waits)
         return false;
     if (waits)
         behind = emp_machine_fetch_left(c, m);
     f->fetch_bytes = f->missing_bytes + behind;
-    if (m->facts.gpu_count == 0)
-        f->disk_load_bytes = f->ram_load_bytes = 0;
+    f->load_ms = m->facts.gpu_count ? (int64_t)(need->load_s * 1000) : 0;
     return true;
 }
 
 static bool gather(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
-                   struct emp_route_facts *f)
+                   const struct crowd *crowd, struct emp_route_facts *f)
 {
     *f = (struct emp_route_facts){0};
-    if (!model_facts(c, k, m, f))
+    struct load need = {0};
+    if (!model_facts(c, k, m, f, &need))
         return false;
     const struct emp_pool *pool = m->pool == (uint32_t)EMP_POOL_NONE ? NULL
                                                                      : &c->settings->pools[m->pool];
     if (!emp_machine_serves(c, m, k->spec.customer))
         return false;
     f->slot_free_ms = slot_free_ms(c, m, k->mean_ms);
+    f->waited_ms = emp_job_waited_ms(c, j);
     f->link_bytes_per_s = m->link_rate;
     f->run_ms = k->mean_ms;
-    f->speed = m->speed.value > 0 ? m->speed.value : 1;
+    f->speed = emp_machine_speed(m);
     f->own_pool = m->pool == k->pool || pool == NULL || k->pool == (uint32_t)EMP_POOL_NONE;
     f->pool_penalty_ms = pool ? pool->penalty_ms : 0;
     f->pool_run_ms_max = pool ? pool->run_ms_max : EMP_NEVER;
@@ -112,9 +117,10 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
     f->failed_this_job = emp_job_avoids(j, m);
     f->slots = m->facts.slots;
     f->busy = m->busy;
-    f->displaced_ms = emp_core_displaced_disk_ms(c, m, f->missing_bytes - m->disk_free) +
-                      emp_core_displaced_memory_ms(c, k, m, f->disk_load_bytes + f->ram_load_bytes,
-                                                   f->ram_load_bytes);
+    f->crowd_ms = crowd ? emp_core_crowd_ms(c, crowd, m) : 0;
+    f->displaced_ms = emp_core_displaced_disk_ms(c, m, f->missing_bytes - m->disk_free);
+    if (m->facts.gpu_count)
+        f->displaced_ms += emp_core_displaced_memory_ms(c, k, m, need.load_bytes, need.ram_bytes);
     return true;
 }
 
@@ -126,10 +132,10 @@ static bool too_short(const struct emp_core *c, const struct class *k, const str
 }
 
 bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
-                        struct candidate *x)
+                        const struct crowd *crowd, struct candidate *x)
 {
     struct emp_route_facts f;
-    if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, &f))
+    if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, crowd, &f))
         return false;
     *x = (struct candidate){
         .machine = m,
@@ -195,22 +201,50 @@ static struct machine *home_away(struct emp_core *c, struct class *k)
     return NULL;
 }
 
-/* Too short a pool is a last resort: for want of any other, and not before patience ends while one
- * may return. */
+/* May a job too long for m's pool borrow m? Only while half of that pool's slots stay idle, and
+ * only of the longest such pool: a video must never stand in the way of a text. What it costs to
+ * leave its own pool is in its price, and that is its run time and more. */
+static bool lends(const struct emp_core *c, const struct machine *m, int64_t longest)
+{
+    uint64_t slots = 0, busy = 0;
+    if (m->busy >= m->facts.slots || c->settings->pools[m->pool].run_ms_max != longest)
+        return false;
+    for (size_t i = 0; i < c->all_count; i++) {
+        const struct machine *other = c->all[i];
+        if (other->pool != m->pool || !emp_machine_usable(c, other))
+            continue;
+        slots += other->facts.slots;
+        busy += other->busy;
+    }
+    return (busy + 1) * 2 <= slots;
+}
+
+/* Which of those in too short pools are no candidates. Without a machine of its own length the job
+ * takes what there is, but not before its patience ends while one may return. With one, it may
+ * borrow. */
 static void drop_too_short(struct emp_core *c, struct class *k, const struct job *j,
                            struct verdict *v)
 {
-    bool home = v->count == 0;
-    for (uint32_t i = 0; i < v->count; i++)
-        home |= !v->candidates[i].too_short;
-    if (!home && !emp_fair_overdue(&c->settings->fairness, j->tier, emp_job_waited_ms(c, j)))
-        home = (v->away = home_away(c, k)) != NULL;
-    if (!home)
-        return;
+    int64_t longest = 0;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < v->count; i++)
-        if (!v->candidates[i].too_short)
-            v->candidates[n++] = v->candidates[i];
+    k->has_home = v->count == 0;
+    for (uint32_t i = 0; i < v->count; i++) {
+        const struct candidate *x = &v->candidates[i];
+        k->has_home |= !x->too_short;
+        if (x->too_short && c->settings->pools[x->machine->pool].run_ms_max > longest)
+            longest = c->settings->pools[x->machine->pool].run_ms_max;
+    }
+    if (longest == 0)
+        return;
+    if (!k->has_home && !emp_fair_overdue(&c->settings->fairness, j->tier, emp_job_waited_ms(c, j)))
+        v->away = home_away(c, k);
+    if (!k->has_home && v->away == NULL)
+        return;
+    for (uint32_t i = 0; i < v->count; i++) {
+        const struct candidate *x = &v->candidates[i];
+        if (!x->too_short || (k->has_home && lends(c, x->machine, longest)))
+            v->candidates[n++] = *x;
+    }
     v->count = n;
 }
 
@@ -229,8 +263,11 @@ void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct 
 {
     *v = (struct verdict){
         .candidates = emp_arena_array(&c->scratch, struct candidate, c->all_count)};
+    struct crowd crowd;
+    emp_core_crowd_init(c, k, &crowd);
     for (size_t i = 0; i < c->all_count; i++)
-        if (c->all[i]->link && emp_core_candidate(c, k, j, c->all[i], &v->candidates[v->count]))
+        if (c->all[i]->link &&
+            emp_core_candidate(c, k, j, c->all[i], &crowd, &v->candidates[v->count]))
             v->count++;
     drop_too_short(c, k, j, v);
     v->best = cheapest(c, v, false);
@@ -311,19 +348,51 @@ void emp_core_decision_fill(struct emp_core *c, const struct class *k, const str
 
 /* ---- the pass ---- */
 
+/* Where a class has machines of its own length, idle ones for shorter jobs are looked at once a
+ * second: they are seldom borrowed, and a long queue would be gone through at every event. */
 static bool any_idle_matches(struct emp_core *c, struct class *k)
 {
-    for (size_t i = 0; i < c->idle_count; i++)
-        if (emp_class_matches(c, k, c->idle[i]) &&
-            promised(c, c->idle[i]) < c->idle[i]->facts.slots - c->idle[i]->busy)
+    enum { LOOK_AGAIN_MS = 1000 };
+    bool borrowable = false;
+    for (size_t i = 0; i < c->idle_count; i++) {
+        struct machine *m = c->idle[i];
+        if (promised(c, m) >= m->facts.slots - m->busy || !emp_class_matches(c, k, m))
+            continue;
+        if (!k->has_home || !too_short(c, k, m))
             return true;
-    return false;
+        borrowable = true;
+    }
+    if (!borrowable || c->now.mono - k->borrow_looked < LOOK_AGAIN_MS)
+        return false;
+    k->borrow_looked = c->now.mono;
+    return true;
 }
 
 struct held {
     struct job **jobs;
     size_t count, cap;
 };
+
+static bool any_starts_now(const struct verdict *v)
+{
+    for (uint32_t i = 0; i < v->count; i++)
+        if (starts_now(&v->candidates[i]))
+            return true;
+    return false;
+}
+
+/* Nothing of the class can start now: its jobs are promised to the machines that are free first, so
+ * that those behind it see their queues. */
+static void promise_all(struct emp_core *c, const struct class *k, struct verdict *v)
+{
+    uint64_t n = k->waiting.count < PROMISES_PER_CLASS ? k->waiting.count : PROMISES_PER_CLASS;
+    for (; n > 0; n--) {
+        struct candidate *best = cheapest(c, v, false);
+        const struct machine *m = best->machine;
+        promise(c, best->machine);
+        best->cost += (int64_t)((double)k->mean_ms * emp_machine_speed(m) * 1000) / m->facts.slots;
+    }
+}
 
 static uint32_t *class_promises(struct emp_core *c, struct class *k)
 {
@@ -352,6 +421,10 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     c->holding |= v.best != NULL || v.away != NULL;
     if (v.best == NULL)
         return false;
+    if (!any_starts_now(&v)) {
+        promise_all(c, k, &v);
+        return false;
+    }
     if (j->held_since == 0)
         j->held_since = c->now.mono;
     j->held_for = v.best->machine;

@@ -119,6 +119,29 @@ int64_t emp_estimate_mean(const struct emp_estimate *e, int64_t prior_ms)
     return within_range((int64_t)(sum / total + 0.5));
 }
 
+/* A bin that the time so far divides counts with its upper part, as if spread evenly. */
+int64_t emp_estimate_left(const struct emp_estimate *e, int64_t ran_ms, int64_t prior_ms)
+{
+    double ran = ran_ms > 0 ? (double)ran_ms : 0, mass_left = 0, sum = 0;
+    if (nothing_seen(e) && prior_ms <= 0)
+        return -1;
+    uint32_t prior_bin = prior_ms > 0 ? bin_of(prior_ms) : EMP_ESTIMATE_BINS;
+    for (uint32_t i = ran_ms > 0 ? bin_of(ran_ms) : 0; i < EMP_ESTIMATE_BINS; i++) {
+        double m = mass(e, i, prior_bin);
+        if (!(m > 0))
+            continue;
+        double low = edge(i), high = edge(i + 1);
+        if (low < ran) {
+            m *= (high - ran) / (high - low);
+            low = ran;
+        }
+        mass_left += m;
+        sum += m * ((low + high) / 2 - ran);
+    }
+    double left = mass_left > 1e-3 ? sum / mass_left : ran / 8;
+    return within_range((int64_t)(left + 0.5));
+}
+
 /* ---- bytes: version, observations, number of entries, zero; then (bin, weight as IEEE 754
  * single), ascending; little-endian ---- */
 

@@ -23,6 +23,11 @@ void emp_estimate_observe(struct emp_estimate *e, int64_t run_ms);
 int64_t emp_estimate_quantile(const struct emp_estimate *e, double q, int64_t prior_ms);
 int64_t emp_estimate_mean(const struct emp_estimate *e, int64_t prior_ms); /* -1 as above */
 
+/* Expected ms that a run goes on which has taken `ran_ms` already: the mean of what longer ones
+ * took beyond it. Past everything seen: an eighth of what it took, for nothing tells. -1 as above.
+ */
+int64_t emp_estimate_left(const struct emp_estimate *e, int64_t ran_ms, int64_t prior_ms);
+
 /* Versioned bytes for the store (sparse; at most emp_estimate_bytes_max) and back: 0, or
  * EMP_E_INVALID and *e initialised. */
 enum { EMP_ESTIMATE_BYTES_MAX = 16 + EMP_ESTIMATE_BINS * 6 };

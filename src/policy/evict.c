@@ -59,9 +59,10 @@ static double uses_per_hour(const struct emp_evict_copy *c)
     return bounded(c->uses, USES_BEFORE_FIRST, USES_MAX) * decay(c->idle_ms) / COUNT_PER_RATE_H;
 }
 
-double emp_evict_regret(const struct emp_evict_copy *c, double seconds)
+double emp_evict_regret(double uses_per_hour, double seconds)
 {
-    return (1 - exp(-uses_per_hour(c))) * bounded(seconds, 0, WORTH_MAX);
+    double uses = bounded(uses_per_hour, 0, USES_MAX) * EMP_EVICT_REGRET_H;
+    return (1 - exp(-uses)) * bounded(seconds, 0, WORTH_MAX);
 }
 
 double emp_evict_worth(const struct emp_evict_copy *c, int64_t link_bytes_per_s, double lean)

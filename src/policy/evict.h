@@ -21,10 +21,11 @@ struct emp_evict_copy {
  * small, -1 keeps large). */
 double emp_evict_worth(const struct emp_evict_copy *c, int64_t link_bytes_per_s, double lean);
 
-/* Expected waiting seconds lost by letting the copy go, when it takes `seconds` to have it back: it
- * is paid at most once, for then the copy is back; so the chance of a use within the next hour
- * times that. */
-double emp_evict_regret(const struct emp_evict_copy *c, double seconds);
+/* Expected waiting seconds lost by letting go of what is used so often, when it takes `seconds` to
+ * have it back: it is paid at most once, for then it is back; so the chance of a use within a day
+ * (that long it might have stayed, where nothing else pushes) times that. */
+enum { EMP_EVICT_REGRET_H = 24 };
+double emp_evict_regret(double uses_per_hour, double seconds);
 
 /* Chooses victims, least worth per byte first, until `need` bytes are freed; then takes back any
  * that turned out not to be needed. Writes their indices to victims[count] and returns how many; 0

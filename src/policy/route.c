@@ -82,6 +82,17 @@ static double pool_penalty(const struct emp_settings_routing *s, const struct em
     return penalty;
 }
 
+/* A start later than promised, time waited so far included: from half the promise to half as much
+ * again the price grows to all of it, for nobody knows to the second. */
+static double breaking(const struct emp_settings_routing *s, const struct emp_route_facts *f,
+                       double start_s)
+{
+    double promise = seconds(s->promise_ms), late = seconds(s->late_ms);
+    if (!(promise > 0))
+        return 0;
+    return late * bounded((seconds(f->waited_ms) + start_s) / promise - 0.5, 0, 1);
+}
+
 void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f,
                      struct emp_route_terms *ret)
 {
@@ -89,18 +100,19 @@ void emp_route_terms(const struct emp_settings_routing *s, const struct emp_rout
     int64_t to_fetch = f->fetch_bytes > f->missing_bytes ? f->fetch_bytes : f->missing_bytes;
     double mean_run = seconds(f->run_ms);
     double run = mean_run * bounded(f->speed > 0 ? f->speed : 1, SPEED_MIN, SPEED_MAX);
-    double load = moving(f->disk_load_bytes, s->load_bytes_per_s) +
-                  moving(f->ram_load_bytes, s->ram_load_bytes_per_s);
+    double free = seconds(f->slot_free_ms), fetch = moving(to_fetch, link);
+    double load = seconds(f->load_ms), start = (free > fetch ? free : fetch) + load;
     double exposed = bounded(moving(f->missing_bytes, link) + load + run, 0, TERM_MAX_S);
 
     *ret = (struct emp_route_terms){
-        .slot_free = microseconds(seconds(f->slot_free_ms)),
-        .fetch = microseconds(moving(to_fetch, link)),
+        .slot_free = microseconds(free),
+        .fetch = microseconds(fetch),
         .load = microseconds(load),
-        .run_delta = microseconds(run - mean_run),
+        .run_delta = microseconds((run - mean_run) * bounded(s->run_delta_weight, 0, 1e6)),
         .pool_penalty = microseconds(pool_penalty(s, f, run)),
         .displacement =
-            microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6)),
-        .risk = microseconds(vanishing(s, f, exposed) + failing(s, f, run)),
+            microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6) +
+                         seconds(f->crowd_ms) * bounded(s->crowd_weight, 0, 1e6)),
+        .risk = microseconds(vanishing(s, f, exposed) + failing(s, f, run) + breaking(s, f, start)),
     };
 }

@@ -13,23 +13,23 @@ struct emp_route_models {
 };
 
 struct emp_route_facts {
+    int64_t waited_ms;    /* by the job so far */
     int64_t slot_free_ms; /* expected until one of its slots is free for this job; 0: now */
     int64_t fetch_bytes;  /* of the job's models not yet on its disk, plus bytes its running fetches
                              must move first */
     int64_t missing_bytes;    /* of the job's models alone, not on disk and not being fetched */
     int64_t link_bytes_per_s; /* measured; 0: settings' assumption */
-    int64_t disk_load_bytes; /* of the job's models on disk only (or to come), to be loaded into GPU
-                                memory; 0 where nothing is loaded */
-    int64_t ram_load_bytes;  /* likewise from RAM */
-    int64_t run_ms;          /* expected on the fleet's mean machine */
-    double speed;            /* its run time relative to the mean; 1 when not known */
-    bool own_pool;           /* of the job's pool, or a sub-pool that shares its durations */
+    int64_t load_ms; /* of the job's models into GPU memory, from where they are or will be */
+    int64_t run_ms;  /* expected on the fleet's mean machine */
+    double speed;    /* its run time relative to the mean; 1 when not known */
+    bool own_pool;   /* of the job's pool, or a sub-pool that shares its durations */
     int64_t pool_penalty_ms; /* of the machine's pool for outsiders */
     int64_t pool_run_ms_max; /* of the machine's pool */
-    int64_t displaced_ms;    /* worth of what must be evicted or pushed out of GPU memory */
-    int64_t age_ms;          /* since its boot: hazard falls with age (SALAD: anchors) */
-    double failure_rate;     /* 0 … 1, recent attempts it failed */
-    bool failed_this_job;    /* an earlier attempt of this very job ended badly here */
+    int64_t crowd_ms; /* expected waiting of the next jobs for the same models, if it goes there */
+    int64_t displaced_ms; /* worth of what must be evicted or pushed out of GPU memory */
+    int64_t age_ms;       /* since its boot: hazard falls with age (SALAD: anchors) */
+    double failure_rate;  /* 0 … 1, recent attempts it failed */
+    bool failed_this_job; /* an earlier attempt of this very job ended badly here */
     uint32_t slots, busy;
     struct emp_route_models whole;    /* models that stand for themselves: checkpoints … */
     struct emp_route_models modifier; /* that modify these: LoRAs … (emp_model_kind_modifies) */

@@ -17,6 +17,8 @@ static const struct emp_settings_routing settings = {
     .link_bytes_per_s = 25000000,
     .load_bytes_per_s = 300000000,
     .ram_load_bytes_per_s = 2500000000,
+    .run_delta_weight = 1.0,
+    .crowd_weight = 0.5,
     .displacement_weight = 1,
     .hazard_per_hour = 0.0108,
     .failure_weight_ms = 30000,
@@ -53,8 +55,7 @@ static void by_hand(void **state)
     f.fetch_bytes = 6 * GB;
     f.missing_bytes = 5 * GB;
     f.link_bytes_per_s = 100000000;
-    f.disk_load_bytes = 6 * GB;
-    f.ram_load_bytes = 5 * GB;
+    f.load_ms = 22000;
     f.speed = 1.5;
     f.own_pool = false;
     f.pool_penalty_ms = 7000;
@@ -160,14 +161,15 @@ static struct emp_route_facts random_facts(struct emp_random *r)
         .fetch_bytes = (int64_t)exp(uniform(r, 0, 26)),
         .missing_bytes = emp_random_below(r, 2) ? 0 : (int64_t)exp(uniform(r, 0, 26)),
         .link_bytes_per_s = emp_random_below(r, 4) ? (int64_t)exp(uniform(r, 8, 20)) : 0,
-        .disk_load_bytes = (int64_t)exp(uniform(r, 0, 26)),
-        .ram_load_bytes = (int64_t)exp(uniform(r, 0, 26)),
+        .load_ms = (int64_t)exp(uniform(r, 0, 16)),
         .run_ms = (int64_t)exp(uniform(r, 0, 21)),
         .speed = exp(uniform(r, -1, 1)),
         .own_pool = emp_random_below(r, 2),
         .pool_penalty_ms = (int64_t)exp(uniform(r, 0, 12)),
         .pool_run_ms_max = emp_random_below(r, 3) ? (int64_t)exp(uniform(r, 5, 18)) : EMP_NEVER,
         .displaced_ms = (int64_t)exp(uniform(r, 0, 14)),
+        .crowd_ms = (int64_t)exp(uniform(r, 0, 14)),
+        .waited_ms = (int64_t)exp(uniform(r, 0, 14)),
         .age_ms = (int64_t)exp(uniform(r, 0, 22)),
         .failure_rate = emp_random_unit(r),
         .failed_this_job = emp_random_below(r, 2),
@@ -186,13 +188,21 @@ static const struct fact {
     {                                                             \
 #name, offsetof(struct emp_route_facts, name), kind, cost \
     }
-    FACT(slot_free_ms, INTEGER, 1),      FACT(fetch_bytes, INTEGER, 1),
-    FACT(missing_bytes, INTEGER, 1),     FACT(disk_load_bytes, INTEGER, 1),
-    FACT(ram_load_bytes, INTEGER, 1),    FACT(speed, REAL, 1),
-    FACT(own_pool, TRUTH, -1),           FACT(pool_penalty_ms, INTEGER, 1),
-    FACT(pool_run_ms_max, INTEGER, -1),  FACT(displaced_ms, INTEGER, 1),
-    FACT(age_ms, INTEGER, -1),           FACT(failure_rate, REAL, 1),
-    FACT(failed_this_job, TRUTH, 1),     FACT(run_ms, INTEGER, 0),
+    FACT(slot_free_ms, INTEGER, 1),
+    FACT(fetch_bytes, INTEGER, 1),
+    FACT(missing_bytes, INTEGER, 1),
+    FACT(load_ms, INTEGER, 1),
+    FACT(speed, REAL, 1),
+    FACT(own_pool, TRUTH, -1),
+    FACT(pool_penalty_ms, INTEGER, 1),
+    FACT(pool_run_ms_max, INTEGER, -1),
+    FACT(displaced_ms, INTEGER, 1),
+    FACT(crowd_ms, INTEGER, 1),
+    FACT(waited_ms, INTEGER, 1),
+    FACT(age_ms, INTEGER, -1),
+    FACT(failure_rate, REAL, 1),
+    FACT(failed_this_job, TRUTH, 1),
+    FACT(run_ms, INTEGER, 0),
     FACT(link_bytes_per_s, INTEGER, -1),
 #undef FACT
 };
@@ -270,6 +280,10 @@ static void absurd_facts_stay_in_range(void **state)
             .load_bytes_per_s = integers[emp_random_below(&r, COUNT(integers))],
             .ram_load_bytes_per_s = integers[emp_random_below(&r, COUNT(integers))],
             .displacement_weight = reals[emp_random_below(&r, COUNT(reals))],
+            .crowd_weight = reals[emp_random_below(&r, COUNT(reals))],
+            .run_delta_weight = reals[emp_random_below(&r, COUNT(reals))],
+            .promise_ms = integers[emp_random_below(&r, COUNT(integers))],
+            .late_ms = integers[emp_random_below(&r, COUNT(integers))],
             .hazard_per_hour = reals[emp_random_below(&r, COUNT(reals))],
             .failure_weight_ms = reals[emp_random_below(&r, COUNT(reals))],
         };
