@@ -309,6 +309,7 @@ void emp_class_refresh_estimate(struct emp_core *c, struct class *k)
     k->mean_ms = emp_estimate_mean(e, prior(k));
     k->pool = emp_pool_for_job(c->settings, &k->spec, k->specialty, k->run_ms);
     k->estimated_at = observations(k);
+    k->has_home = false; /* not known: its length may have changed */
 }
 
 static void learn_into(struct emp_core *c, struct estimate_entry *e, int64_t run_ms)

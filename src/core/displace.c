@@ -6,6 +6,7 @@
  * by the broker's own record of uses. */
 #include "core/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { FRESH_MS = 10000 }; /* an order by worth stands so long, if nothing else changes */
@@ -166,11 +167,12 @@ static struct model_entry *key_model(struct emp_core *c, const struct class *k)
     return key;
 }
 
-static double busy_share(const struct emp_core *c, const struct machine *m)
+/* The chance that none of its slots is free: as if each were taken on its own. */
+static double all_slots_busy(const struct emp_core *c, const struct machine *m)
 {
     const double least = 0.01; /* nobody is free for sure */
     double share = emp_busy_mean(&m->busy_share, c->now.mono);
-    return share > least ? share : least;
+    return pow(share > least ? share : least, m->facts.slots ? m->facts.slots : 1);
 }
 
 void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret)
@@ -183,7 +185,7 @@ void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd
     ret->waiting_ms = (uses < at_most ? uses : at_most) * (double)k->mean_ms;
     for (uint32_t i = 0; i < ret->key->warm_count; i++)
         if (ret->key->warm[i]->link)
-            ret->all_busy *= busy_share(c, ret->key->warm[i]);
+            ret->all_busy *= all_slots_busy(c, ret->key->warm[i]);
 }
 
 int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m)
@@ -191,6 +193,6 @@ int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const
     if (w->key == NULL)
         return 0;
     const struct copy *copy = emp_machine_copy(m, w->key->name);
-    double all_busy = w->all_busy * (copy && copy->warm ? 1 : busy_share(c, m));
+    double all_busy = w->all_busy * (copy && copy->warm ? 1 : all_slots_busy(c, m));
     return (int64_t)(w->waiting_ms * all_busy);
 }

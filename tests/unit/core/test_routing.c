@@ -228,10 +228,10 @@ static void a_penalty_keeps_jobs_at_home_as_long_as_it_pays(void **state)
     struct world *w = *state;
     world_join(w, 10, "own", "fast-lane", 1);
     world_join(w, 12, "other", "standard", 1);
-    struct emp_job_spec s = timed(10), t = timed(25);
+    struct emp_job_spec s = timed(5), t = timed(25);
     world_submit(w, &s);
     world_quiet(w);
-    world_submit(w, &s); /* 10 s of waiting are less than the penalty of 20 s */
+    world_submit(w, &s); /* 5 s of waiting are less than the penalty of 20 s */
     world_expect(w, "");
     assert_text(explain(w, 2).reason, "waits for own");
     complete(w, 10, 1, 1, 10000);

@@ -281,9 +281,32 @@ static void rates(void **state)
     assert_true(fabs(rate.value - 41) < 0.01);
 }
 
+/* Half of all take 10 s, half 100 s: who has run for 20 s takes 80 s more. */
+static void what_has_run_long_runs_longer(void **state)
+{
+    (void)state;
+    struct emp_estimate e;
+    emp_estimate_init(&e);
+    assert_int_equal(emp_estimate_left(&e, 5000, 0), -1);
+    for (int i = 0; i < 400; i++)
+        emp_estimate_observe(&e, i % 2 ? 10000 : 100000);
+    assert_in_range(emp_estimate_left(&e, 0, 0), 50000, 60000); // the mean
+    assert_in_range(emp_estimate_left(&e, 20000, 0), 65000, 85000);
+    assert_in_range(emp_estimate_left(&e, 60000, 0), 25000, 45000);
+    assert_in_range(emp_estimate_left(&e, 800000, 0), 90000, 110000); // nothing tells: an eighth
+    int64_t before = 0;
+    for (int64_t ran = 20000; ran < 80000;
+         ran += 500) { // inside a gap: one second less each second
+        int64_t ends = ran + emp_estimate_left(&e, ran, 0);
+        assert_true(before == 0 || llabs(ends - before) <= 2);
+        before = ends;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_has_run_long_runs_longer),
         cmocka_unit_test(quantiles_and_drift),
         cmocka_unit_test(exact_to_a_bin),
         cmocka_unit_test(prior_first_then_fading),

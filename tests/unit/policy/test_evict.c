@@ -236,9 +236,36 @@ static void absurd_input(void **state)
     assert_int_equal(emp_evict_choose(copies, 4, INT64_MIN, LINK, 0, v), 0);
 }
 
+static void a_copy_let_go_is_missed_once(void **state)
+{
+    (void)state;
+    assert_true(emp_evict_regret(0, 60) < 1e-12);
+    double seldom = emp_evict_regret(1.0 / 24, 60); // once a day: 1 - 1/e of it
+    assert_true(seldom > 37 && seldom < 39);
+    assert_true(emp_evict_regret(100, 60) > 59.999 && emp_evict_regret(1e9, 60) <= 60);
+    assert_true(emp_evict_regret(NAN, 60) < 1e-12 && emp_evict_regret(5, -1) < 1e-12);
+}
+
+static void the_oldest_goes_whatever_it_is_worth(void **state)
+{
+    (void)state;
+    const struct emp_evict_copy c[] = {{.bytes = 10, .idle_ms = 5, .uses = 1},
+                                       {.bytes = 10, .idle_ms = 9, .uses = 1000},
+                                       {.bytes = 10, .idle_ms = 50, .keep = true},
+                                       {.bytes = 10, .idle_ms = 7}};
+    uint32_t v[4];
+    assert_int_equal(emp_evict_choose_oldest(c, 4, 15, v), 2);
+    assert_int_equal(v[0], 1);
+    assert_int_equal(v[1], 3);
+    assert_int_equal(emp_evict_choose_oldest(c, 4, 31, v), 0); // it cannot be done
+    assert_int_equal(emp_evict_choose_oldest(c, 4, 0, v), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_let_go_is_missed_once),
+        cmocka_unit_test(the_oldest_goes_whatever_it_is_worth),
         cmocka_unit_test(random_disks),
         cmocka_unit_test(at_most_twice_the_optimum),
         cmocka_unit_test(one_large_rather_than_many_small_and_it),

@@ -60,13 +60,14 @@ static void by_hand(void **state)
     f.own_pool = false;
     f.pool_penalty_ms = 7000;
     f.displaced_ms = 3000;
+    f.crowd_ms = 4000; // its weight is a half
     struct emp_route_terms t = terms(&f);
     assert_int_equal(t.slot_free, 4 * SECOND);
     assert_int_equal(t.fetch, 60 * SECOND);
     assert_int_equal(t.load, 22 * SECOND);
     assert_int_equal(t.run_delta, 10 * SECOND);
     assert_int_equal(t.pool_penalty, 7 * SECOND);
-    assert_int_equal(t.displacement, 3 * SECOND);
+    assert_int_equal(t.displacement, 5 * SECOND);
     assert_in_range(t.risk, 1, SECOND / 10); // an old machine, two minutes
 
     f.link_bytes_per_s = 0; // not measured: assumed
@@ -75,6 +76,26 @@ static void by_hand(void **state)
     assert_int_equal(terms(&f).pool_penalty, 37 * SECOND);
     f.own_pool = true;
     assert_int_equal(terms(&f).pool_penalty, 0);
+}
+
+static void a_promise_that_would_be_broken_has_its_price(void **state)
+{
+    (void)state;
+    struct emp_settings_routing s = settings;
+    struct emp_route_facts f = idle();
+    struct emp_route_terms t, before;
+    s.promise_ms = 10000;
+    s.late_ms = 40000;
+    emp_route_terms(&s, &f, &before);
+    f.load_ms = 5000; // half of it: nothing yet
+    emp_route_terms(&s, &f, &t);
+    assert_true(t.risk - before.risk < SECOND / 10);
+    f.waited_ms = 5000; // together what is promised: half the price
+    emp_route_terms(&s, &f, &t);
+    assert_in_range(t.risk - before.risk, 20 * SECOND, 20 * SECOND + SECOND / 10);
+    f.waited_ms = 600000;
+    emp_route_terms(&s, &f, &t);
+    assert_in_range(t.risk - before.risk, 40 * SECOND, 40 * SECOND + SECOND / 10);
 }
 
 static void nothing_to_do_costs_nothing(void **state)
@@ -310,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_hand),
+        cmocka_unit_test(a_promise_that_would_be_broken_has_its_price),
         cmocka_unit_test(nothing_to_do_costs_nothing),
         cmocka_unit_test(a_busy_warm_machine_may_beat_an_idle_cold_one),
         cmocka_unit_test(a_short_job_in_a_heavy_pool_is_not_a_long_job_in_a_fast_one),
