@@ -96,6 +96,7 @@ static void restored(void *ctx, const struct emp_change *change)
 {
     struct emp_broker *b = ctx;
     emp_blackbox_restored(b->blackbox, change);
+    emp_planning_restored(b, change);
     emp_core_restore(b->core, change);
 }
 
@@ -124,6 +125,7 @@ static int restore(struct emp_broker *b, struct emp_error *err)
     emp_os_random(&seed, sizeof seed);
     b->core = emp_core_new(b->o.settings, &emp_policy_default, seed);
     start_blackbox(b, seed);
+    emp_planning_init(b);
     int r = emp_store_restore(b->store, restored, b, &last, err);
     if (r < 0)
         return r;
@@ -166,7 +168,7 @@ static int start_loop(struct emp_broker *b, struct emp_error *err)
     emp_payloads_init(&b->payloads, (size_t)b->o.payload_cache_bytes);
     emp_progress_init(&b->progress);
     if (emp_loop_init(b) < 0 || emp_trash_init(&b->trash, &b->loop.uv, artifacts, b->secret) < 0 ||
-        emp_agents_init(b) < 0 || emp_events_init(b) < 0 ||
+        emp_agents_init(b) < 0 || emp_events_init(b) < 0 || emp_planning_start(b) < 0 ||
         emp_committer_new(&o, &b->committer) < 0)
         return emp_fail(err, EMP_E_INTERNAL, NULL,
                         "the loop cannot be started: no memory, threads or descriptors left");
@@ -239,6 +241,7 @@ static void end(struct emp_broker *b)
         emp_log_error("the store could not be written to the end; what was acknowledged is safe, "
                       "the rest is not");
     emp_loop_refuse(b);
+    emp_planning_stop(b);
     emp_committer_free(b->committer);
     emp_trash_close(&b->trash);
     emp_loop_release(b);
@@ -247,6 +250,7 @@ static void end(struct emp_broker *b)
     emp_trash_release(&b->trash);
     emp_progress_release(&b->progress);
     emp_payloads_release(&b->payloads);
+    emp_planning_release(b);
 }
 
 /* Batches and their arenas come and go by the megabyte, many times a second: what they free is

@@ -138,6 +138,8 @@ static void emp_loop_release_batch(struct emp_broker *b, struct emp_batch *batch
             emp_agents_close(b, a->close.link, a->close.reason);
         else if (a->kind == EMP_ACTION_NOTIFY)
             emp_loop_notice(b, &a->notice);
+        else if (a->kind == EMP_ACTION_PLAN_DUE)
+            emp_planning_due(b);
     }
     emp_batch_answer_on_loop(b, batch, 0);
     emp_batch_free(batch);

@@ -11,6 +11,7 @@
 #include "broker/events.h"
 #include "broker/loop.h"
 #include "broker/payloads.h"
+#include "broker/planning.h"
 #include "broker/progress.h"
 #include "broker/readers.h"
 #include "broker/trash.h"
@@ -39,6 +40,7 @@ struct emp_broker {
     struct emp_loop loop; /* the rest is the loop's */
     struct emp_core *core;
     struct emp_blackbox *blackbox; /* NULL: off */
+    struct emp_planning planning;
     struct emp_payloads payloads;
     struct emp_agents agents;
     struct emp_events events;

@@ -103,7 +103,7 @@ static const struct emp_settings defaults = {
         },
     .intelligence =
         {
-            .on = false,
+            .on = true,
             .every_ms = 60 * SECOND,
         },
 };
