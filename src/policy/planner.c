@@ -250,12 +250,22 @@ static void work_add(struct building *b, uint32_t pool, double slots)
         b->pool_work[pool] += slots;
 }
 
-/* A young log's forecasts have no record yet; what was asked for again and again in the last hour
- * is believed all the same. */
-static double seen_lately(const struct building *b, const struct emp_usage_series *s)
+static double used_lately(const struct building *b, const struct emp_usage_series *s)
 {
-    double uses = emp_usage_between(s, b->now - EMP_USAGE_HOUR_MS, b->now, b->now);
-    return uses / (uses + LATELY_HALF);
+    return emp_usage_between(s, b->now - EMP_USAGE_HOUR_MS, b->now, b->now);
+}
+
+/* The forecast learns from whole hours: of what has begun within this one it knows nothing yet.
+ * Until it does, half of the last hour is expected of the next, and of the next six as much again.
+ */
+static void expect_newcomer(double lately, struct emp_forecast_one *near_,
+                            struct emp_forecast_one *far_)
+{
+    if (far_->expected > 0 || near_->expected > 0)
+        return;
+    near_->expected = lately / 2;
+    far_->expected = lately;
+    far_->any = 1 - exp(-lately);
 }
 
 static void demand_of_set(struct building *b, uint32_t number)
@@ -266,6 +276,8 @@ static void demand_of_set(struct building *b, uint32_t number)
     struct emp_place_demand d = {.concurrency = -1};
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_1_HOUR, b->now, &near_);
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_6_HOURS, b->now, &far_);
+    double lately = used_lately(b, s);
+    expect_newcomer(lately, &near_, &far_);
     if (!(far_.expected > 0) || (d.models = set_models(b, s, &d.model_count)) == NULL)
         return;
     d.pool = any(f->pool);
@@ -275,7 +287,9 @@ static void demand_of_set(struct building *b, uint32_t number)
     d.uses_near = near_.expected;
     d.uses_far = far_.expected;
     d.chance_far = far_.any;
-    d.confidence = fmax(near_.confidence, seen_lately(b, s));
+    /* a young log's forecasts have no record yet; what was asked for again and again is believed
+     * all the same */
+    d.confidence = fmax(near_.confidence, lately / (lately + LATELY_HALF));
     d.weight = f->weight;
     d.run_s = (f->run_ms > 0 ? f->run_ms : RUN_GUESS_MS) / 1000;
     demand_add(b, &d);

@@ -120,6 +120,15 @@ static void what_is_used_is_planned_into_gpu_memory_and_the_rest_is_not(void **s
     assert_non_null(emp_place_explain(&s->arena, &s->result.input, &s->result.plan, w));
 }
 
+static void what_has_just_begun_is_expected_to_go_on(void **state)
+{
+    struct scene *s = *state;
+    for (uint32_t i = 0; i < 40; i++)
+        uses(s, sdxl, 1, 1, T0 + i * 100);
+    plan(s, T0 + 60000);
+    assert_true(wanted(s, 0, 0) + wanted(s, 1, 0) + wanted(s, 2, 0) > 0);
+}
+
 static void a_lora_goes_where_its_base_goes(void **state)
 {
     struct scene *s = *state;
@@ -295,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_used_is_planned_into_gpu_memory_and_the_rest_is_not),
+        TEST(what_has_just_begun_is_expected_to_go_on),
         TEST(a_lora_goes_where_its_base_goes),
         TEST(pools_that_are_reactive_get_no_plan),
         TEST(machines_of_another_service_are_no_use),
