@@ -14,7 +14,6 @@
 enum {
     RUN_GUESS_MS = 20000,
     SERVICES_MAX = 64,
-    LATELY_HALF = 10, /* uses in the last hour that are worth a confidence of one half */
 };
 #define RUN_MEMORY  0.2 /* weight of the newest run time */
 #define BUSY_MEMORY 0.3 /* weight of the newest look at how busy a pool is */
@@ -49,14 +48,29 @@ struct emp_planner {
 
 /* ------------------------------------------------------------------ life */
 
+/* Links and memory are idle most of the time, and a move that a job needs undone is undone at once:
+ * so even a small gain is taken. Chosen in the simulator (office, published trace, 2025-02-05 …
+ * 10): 95.4 % of waits within 10 s against 94.3 % with the placement's own caution; less still only
+ * moves more bytes. At a plan a minute, improving one plan is worth less than making the next. */
+static struct emp_place_settings eager(void)
+{
+    struct emp_place_settings s = *emp_place_settings_default();
+    s.margin = 0;
+    s.gain_fetch_s = 0.5;
+    s.gain_load_s = 0.05;
+    s.chance_min = 0.02;
+    s.confidence_min = 0;
+    s.effort = 0;
+    return s;
+}
+
 struct emp_planner *emp_planner_new(const struct emp_place_settings *place)
 {
     struct emp_arena arena;
     emp_arena_init(&arena, 1 << 16);
     struct emp_planner *p = emp_arena_new(&arena, struct emp_planner);
     p->arena = arena;
-    p->place = place ? *place : *emp_place_settings_default();
-    p->place.effort = 0;
+    p->place = place ? *place : eager();
     emp_usage_init(&p->usage, &p->arena, NULL);
     emp_forecast_init(&p->forecast, &p->arena, &p->usage);
     emp_intern_init(&p->names, &p->arena);
@@ -85,11 +99,11 @@ int emp_planner_load(struct emp_planner *p, struct emp_str key, const void *byte
         return EMP_E_NOT_FOUND;
     memcpy(text, key.ptr, key.len);
     text[key.len] = '\0';
-    unsigned long table = strtoul(text + sizeof KEY - 1, &end, 10);
+    unsigned long long table = strtoull(text + sizeof KEY - 1, &end, 10);
     if (table > EMP_USAGE_TABLE_PAIRS || *end != '/')
         return EMP_E_INVALID;
     row.table = (enum emp_usage_table)table;
-    row.number = (uint32_t)strtoul(end + 1, &end, 10);
+    row.number = (uint32_t)strtoull(end + 1, &end, 10);
     p->loading = true;
     return *end == '\0' ? emp_usage_load(&p->usage, &row) : EMP_E_INVALID;
 }
@@ -287,9 +301,7 @@ static void demand_of_set(struct building *b, uint32_t number)
     d.uses_near = near_.expected;
     d.uses_far = far_.expected;
     d.chance_far = far_.any;
-    /* a young log's forecasts have no record yet; what was asked for again and again is believed
-     * all the same */
-    d.confidence = fmax(near_.confidence, lately / (lately + LATELY_HALF));
+    d.confidence = near_.confidence;
     d.weight = f->weight;
     d.run_s = (f->run_ms > 0 ? f->run_ms : RUN_GUESS_MS) / 1000;
     demand_add(b, &d);

@@ -140,7 +140,8 @@ struct emp_plan_result {
 /* ------------------------------------------------------------------ life */
 
 struct emp_planner;
-struct emp_planner *emp_planner_new(const struct emp_place_settings *place /* NULL: default */);
+struct emp_planner *emp_planner_new(
+    const struct emp_place_settings *place /* NULL: eager, see planner.c */);
 void emp_planner_free(struct emp_planner *p);
 
 /* Rows as durable changes know them (emp_change_learned): by a key. */
