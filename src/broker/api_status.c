@@ -71,6 +71,18 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void fill_plan(const struct emp_planning *p, struct emp_metrics *m)
+{
+    m->plan_us = (uint64_t)p->took_us;
+    if (p->last == NULL)
+        return;
+    const struct emp_place_plan *plan = &p->last->result.plan;
+    for (uint32_t i = 0; i < plan->want_count; i++)
+        m->plan_wanted += plan->wants[i].tier > EMP_RESIDENCY_NONE;
+    for (uint32_t i = 0; i < plan->move_count; i++)
+        m->plan_fetches += plan->moves[i].kind == EMP_PLACE_FETCH;
+}
+
 static void fill(struct emp_broker *b, struct emp_metrics *m)
 {
     *m = (struct emp_metrics){
@@ -92,6 +104,7 @@ static void fill(struct emp_broker *b, struct emp_metrics *m)
     emp_core_stats(b->core, &m->core);
     emp_committer_stats(b->committer, &m->commit);
     emp_store_stats(b->store, &m->store);
+    fill_plan(&b->planning, m);
 }
 
 static void metrics_look(struct emp_broker *b, struct emp_look *l)

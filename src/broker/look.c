@@ -31,7 +31,7 @@ static const struct emp_op_type look_type = {
     .release = look_release,
 };
 
-void emp_look_post(const struct emp_call *c, emp_look_fn look, const char *type)
+static struct emp_look *look_new(const struct emp_call *c, emp_look_fn look, const char *type)
 {
     struct emp_look *l = emp_op_new(sizeof *l, &look_type, &c->peer);
 
@@ -39,5 +39,35 @@ void emp_look_post(const struct emp_call *c, emp_look_fn look, const char *type)
     l->type = type;
     l->arg = emp_str_copy(&l->op.arena, c->args[0]);
     emp_buf_init(&l->body, EMP_API_ANSWER_MAX);
+    return l;
+}
+
+void emp_look_post(const struct emp_call *c, emp_look_fn look, const char *type)
+{
+    emp_api_post(c, &look_new(c, look, type)->op);
+}
+
+void emp_look_post_list(const struct emp_call *c, emp_look_fn look, const char *type,
+                        unsigned known)
+{
+    struct emp_query_pair pairs[EMP_HTTP_PARAMS_MAX];
+    uint32_t count = emp_http_param_count(c->peer.http);
+    struct emp_query_short q;
+    struct emp_error err;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct emp_http_param p = emp_http_param_at(c->peer.http, i);
+        pairs[i] = (struct emp_query_pair){p.name, p.value};
+    }
+    if (emp_query_short(pairs, count, known, &q, &err) < 0) {
+        emp_answer_error(&c->peer, &err);
+        return;
+    }
+    struct emp_look *l = look_new(c, look, type);
+    l->query = (struct emp_query_short){
+        .limit = q.limit,
+        .model = emp_str_copy(&l->op.arena, q.model),
+        .machine = emp_str_copy(&l->op.arena, q.machine),
+    };
     emp_api_post(c, &l->op);
 }

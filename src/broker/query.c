@@ -190,3 +190,69 @@ int emp_query_jobs(const struct emp_query_pair *pairs, uint32_t count, struct em
     }
     return 0;
 }
+
+/* ------------------------------------------------------------------ lists that know fewer */
+
+static const struct emp_query_word_of {
+    const char *name;
+    enum emp_query_word word;
+    size_t offset; /* of the name in emp_query_short; limit: of none */
+} emp_query_words[] = {
+    {"limit", EMP_QUERY_LIMIT, 0},
+    {"model", EMP_QUERY_MODEL, offsetof(struct emp_query_short, model)},
+    {"machine", EMP_QUERY_MACHINE, offsetof(struct emp_query_short, machine)},
+};
+
+static const struct emp_query_word_of *emp_query_word_find(struct emp_str name, unsigned known)
+{
+    for (size_t i = 0; i < sizeof emp_query_words / sizeof *emp_query_words; i++)
+        if (emp_query_words[i].word & known && emp_str_eq(name, emp_str_z(emp_query_words[i].name)))
+            return &emp_query_words[i];
+    return NULL;
+}
+
+static int emp_query_word_unknown(struct emp_str name, unsigned known, struct emp_error *err)
+{
+    return emp_fail(
+        err, EMP_E_INVALID, NULL, "\"%.*s\" is no parameter of this list; there are limit%s%s",
+        (int)(name.len > 64 ? 64 : name.len), name.len ? name.ptr : "",
+        known & EMP_QUERY_MODEL ? ", model" : "", known & EMP_QUERY_MACHINE ? ", machine" : "");
+}
+
+static int emp_query_word_parse(const struct emp_query_word_of *p, struct emp_str value,
+                                struct emp_query_short *ret, struct emp_error *err)
+{
+    const struct emp_query_parameter named = {.name = p->name};
+    uint64_t n;
+
+    if (p->word != EMP_QUERY_LIMIT) {
+        if (value.len == 0 || value.len > EMP_NAME_MAX)
+            return emp_query_bad(&named, value, "1 to 256 bytes are allowed", err);
+        *(struct emp_str *)((char *)ret + p->offset) = value;
+        return 0;
+    }
+    if (!emp_query_whole(value, EMP_STORE_LIST_MAX, &n) || n == 0)
+        return emp_query_bad(&named, value, "a whole number from 1 to 1000 is allowed", err);
+    ret->limit = (uint32_t)n;
+    return 0;
+}
+
+int emp_query_short(const struct emp_query_pair *pairs, uint32_t count, unsigned known,
+                    struct emp_query_short *ret, struct emp_error *err)
+{
+    unsigned seen = 0;
+
+    *ret = (struct emp_query_short){.limit = EMP_QUERY_SHORT_LIMIT_DEFAULT};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct emp_query_word_of *p = emp_query_word_find(pairs[i].name, known);
+        if (!p)
+            return emp_query_word_unknown(pairs[i].name, known, err);
+        if (seen & p->word)
+            return emp_fail(err, EMP_E_INVALID, p->name, "%s is given twice", p->name);
+        seen |= p->word;
+        int r = emp_query_word_parse(p, pairs[i].value, ret, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -1,13 +1,15 @@
 /* `emp models`: the catalogue and where its copies stand; `emp models add`: one more entry;
- * `emp models remove`: one less. */
+ * `emp models remove`: one less; `emp models --forecast`: how often each will be used. */
 #include "cli/act.h"
 #include "cli/client.h"
+#include "cli/plan.h"
 #include "cli/table.h"
 #include "cli/view.h"
 #include "config/units.h"
 #include "proto/writer.h"
 
 static const struct emp_option options[] = {
+    {"forecast", 0, NULL, "list: what is expected of each model that was ever used.", false, NULL},
     {"bytes", 0, "SIZE", "add: exact size of the file (4661224676, 1.5gb).", false, NULL},
     {"sha256", 0, "HEX", "add: 64 hex digits.", false, NULL},
     {"url", 0, "URL", "add: where to fetch it; several are mirrors.", true, NULL},
@@ -47,6 +49,46 @@ static void add_row(struct emp_table *t, const struct emp_json *m)
 static int list(struct emp_cli *cli, struct emp_error *err)
 {
     return emp_cli_list(cli, "/api/models", "models", columns, add_row, err);
+}
+
+static const struct emp_column forecast_columns[] = {
+    {"MODEL", false},   {"10 MIN", true},      {"1 H", true},        {"6 H", true},
+    {"24 H", true},     {"80 % OF 1 H", true}, {"SURE", true},       {"USES", true},
+    {"PATTERN", false}, {"LIFE", false},       {"WANTED ON", false}, {NULL, false},
+};
+
+static void add_forecast(struct emp_table *t, const struct emp_json *m)
+{
+    static const char *const windows[] = {"predictedUsage.10m", "predictedUsage.1h",
+                                          "predictedUsage.6h", "predictedUsage.24h"};
+    struct emp_buf machines;
+    emp_buf_init(&machines, 65536);
+    emp_view_join(m, "recommendedPlacement", &machines);
+    emp_table_add(t, emp_view_text(m, "modelId"), EMP_COLOUR_NONE);
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        emp_table_addf(t, "%.2f", emp_view_number(m, windows[i]));
+    emp_table_addf(t, "%.1f – %.1f", emp_view_number(m, "interval.1h.low"),
+                   emp_view_number(m, "interval.1h.high"));
+    emp_table_addf(t, "%.0f %%", 100 * emp_view_number(m, "confidenceScore"));
+    emp_table_add(t, emp_view_text(m, "uses"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "timePattern"), EMP_COLOUR_NONE);
+    emp_table_add(t, emp_view_text(m, "lifecycle.stage"), EMP_COLOUR_NONE);
+    emp_table_addz(t, machines.data ? machines.data : "");
+    emp_buf_release(&machines);
+}
+
+static void write_forecasts(struct emp_cli *cli, const struct emp_json *answer, struct emp_buf *out)
+{
+    struct emp_table t;
+    emp_table_init(&t, &cli->arena, forecast_columns);
+    for (const struct emp_json *m = emp_view_first(answer, "models"); m; m = m->next)
+        add_forecast(&t, m);
+    emp_table_write(&t, emp_terminal_colours(stdout), out);
+}
+
+static int forecast(struct emp_cli *cli, struct emp_error *err)
+{
+    return emp_cli_intelligence(cli, "/api/intelligence/forecast?limit=1000", write_forecasts, err);
 }
 
 static int write_model(const struct emp_cli *cli, struct emp_buf *body, struct emp_error *err)
@@ -122,10 +164,13 @@ static int run(struct emp_cli *cli, struct emp_error *err)
         return emp_fail(err, EMP_E_INVALID, NULL,
                         "usage: emp models [list], emp models add NAME --bytes SIZE …, or "
                         "emp models remove NAME…");
+    bool forecasts = lists && emp_options_has(o, "forecast");
     for (const struct emp_option *p = options; p->name; p++)
-        if (emp_options_has(o, p->name))
+        if (emp_options_has(o, p->name) && !(forecasts && strcmp(p->name, "forecast") == 0))
             return emp_fail(err, EMP_E_INVALID, NULL, "--%s goes with `emp models add NAME` only",
                             p->name);
+    if (forecasts)
+        return forecast(cli, err);
     return lists ? list(cli, err) : drop(cli, err);
 }
 

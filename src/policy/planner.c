@@ -272,14 +272,13 @@ static double used_lately(const struct building *b, const struct emp_usage_serie
 /* The forecast learns from whole hours: of what has begun within this one it knows nothing yet.
  * Until it does, half of the last hour is expected of the next, and of the next six as much again.
  */
-static void expect_newcomer(double lately, struct emp_forecast_one *near_,
-                            struct emp_forecast_one *far_)
+static void expect_newcomer(double lately, enum emp_forecast_window w, struct emp_forecast_one *one)
 {
-    if (far_->expected > 0 || near_->expected > 0)
-        return;
-    near_->expected = lately / 2;
-    far_->expected = lately;
-    far_->any = 1 - exp(-lately);
+    static const double share[EMP_FORECAST_WINDOWS] = {1.0 / 12, 0.5, 1, 1};
+    one->expected = share[w] * lately;
+    one->any = 1 - exp(-one->expected);
+    for (int q = 0; q < EMP_FORECAST_QUANTILES; q++) /* nothing is known but the mean */
+        one->quantiles[q] = -one->expected * log1p(-emp_forecast_levels[q]);
 }
 
 static void demand_of_set(struct building *b, uint32_t number)
@@ -291,7 +290,10 @@ static void demand_of_set(struct building *b, uint32_t number)
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_1_HOUR, b->now, &near_);
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_6_HOURS, b->now, &far_);
     double lately = used_lately(b, s);
-    expect_newcomer(lately, &near_, &far_);
+    if (!(far_.expected > 0 || near_.expected > 0)) {
+        expect_newcomer(lately, EMP_FORECAST_1_HOUR, &near_);
+        expect_newcomer(lately, EMP_FORECAST_6_HOURS, &far_);
+    }
     if (!(far_.expected > 0) || (d.models = set_models(b, s, &d.model_count)) == NULL)
         return;
     d.pool = any(f->pool);
@@ -582,6 +584,32 @@ static struct emp_str text_copy(struct building *b, struct emp_str s)
     return s.len ? emp_str_copy(b->a, s) : (struct emp_str){0};
 }
 
+/* By expected uses in 1 h, then by uses and name. */
+static int more_expected(const void *x, const void *y)
+{
+    const struct emp_plan_forecast *a = x, *b = y;
+    double of_a = a->windows[EMP_FORECAST_1_HOUR].expected,
+           of_b = b->windows[EMP_FORECAST_1_HOUR].expected;
+    if (of_a != of_b)
+        return of_a > of_b ? -1 : 1;
+    if (a->uses != b->uses)
+        return a->uses > b->uses ? -1 : 1;
+    return emp_str_cmp(a->model, b->model);
+}
+
+static void windows_make(struct building *b, uint32_t series, struct emp_plan_forecast *f)
+{
+    bool known = false;
+    for (int w = 0; w < EMP_FORECAST_WINDOWS; w++) {
+        emp_forecast_of(&b->p->forecast, series, (enum emp_forecast_window)w, b->now,
+                        &f->windows[w]);
+        known |= f->windows[w].expected > 0;
+    }
+    double lately = used_lately(b, &b->p->usage.series[series]);
+    for (int w = 0; w < EMP_FORECAST_WINDOWS && !known; w++)
+        expect_newcomer(lately, (enum emp_forecast_window)w, &f->windows[w]);
+}
+
 static void forecasts_make(struct building *b, struct emp_plan_result *ret)
 {
     const struct emp_usage *u = &b->p->usage;
@@ -604,10 +632,10 @@ static void forecasts_make(struct building *b, struct emp_plan_result *ret)
             .uses = s->uses,
             .last_at = s->last_at,
         };
-        for (int w = 0; w < EMP_FORECAST_WINDOWS; w++)
-            emp_forecast_of(&b->p->forecast, rank[i].series, (enum emp_forecast_window)w, b->now,
-                            &f->windows[w]);
+        windows_make(b, rank[i].series, f);
     }
+    if (ret->forecast_count)
+        qsort(ret->forecasts, ret->forecast_count, sizeof *ret->forecasts, more_expected);
 }
 
 static void collections_make(struct building *b, struct emp_plan_result *ret)

@@ -108,7 +108,8 @@ struct emp_plan_machine {
     const struct emp_plan_item *planned, *others;
     uint32_t planned_count, other_count;
 };
-/* A model's forecast, for people. */
+/* A model's forecast, for people. What was first used within this hour is expected as the plan
+ * expects it: half of the last hour's uses in the next one, as many as those in the next six. */
 struct emp_plan_forecast {
     struct emp_str model, kind;
     struct emp_forecast_one windows[EMP_FORECAST_WINDOWS];

@@ -4,12 +4,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { emp, limits, root, within } from './lib.mjs';
+import { emp, limits, root, until, within } from './lib.mjs';
 
 const unknown = '00000000-0000-4000-8000-000000000000';
 
 async function live(w, options = {}) {
-    const broker = await w.broker({ config: { models: [{ name: 'known', bytes: 1000, urls: ['http://127.0.0.1:9/known'] }], retry: { base: '50ms' } }, ...options });
+    const broker = await w.broker({ config: { models: [{ name: 'known', bytes: 1000, urls: ['http://127.0.0.1:9/known'] }], retry: { base: '50ms' }, intelligence: { interval: '300ms' } }, ...options });
     const agent = await w.agent(broker, { slots: 2 }).start();
     const run = (...args) => w.run(args, { EMP_BROKER: broker.url });
     const good = async (...args) => {
@@ -133,6 +133,15 @@ describe('commands', { concurrency: 4 }, () => {
 
         for (const word of ['fast-lane', 'standard', 'heavy']) assert.ok((await good('pools')).includes(word));
         assert.equal((await json('pools')).pools.length, 3);
+
+        await broker.state((await good('submit', 'simulation', '--payload', '{"duration_ms":5}')).trim(), 'completed');
+        await until(async () => (await json('plan')).planned_at !== null, 'a plan');
+        assert.match(await good('plan'), /^MACHINE +MODEL|^$/);
+        assert.match(await good('plan', '--explain', 'known'), /^known: no copy of it stands anywhere/);
+        assert.match(await good('models', '--forecast'), /^MODEL/);
+        assert.deepEqual((await json('models', '--forecast')).models, [], 'no job named one');
+        for (const bad of [['--limit', '0'], ['--limit', '1001'], ['--explain', 'known', '--model', 'known'], ['known']]) assert.equal((await run('plan', ...bad)).status, 2, bad.join(' '));
+        for (const bad of [['models', 'remove', 'known', '--forecast'], ['models', '--forecast', '--kind', 'lora']]) assert.equal((await run(...bad)).status, 2, bad.join(' '));
 
         await good('drain', agent.id);
         assert.equal((await agent.machine()).drained, true);

@@ -179,6 +179,10 @@ test('one walk through everything: each operation answers as described', limits,
     await broker.post('/api/jobs', { service_required: 'simulation', models: ['n2'], region: 'nowhere', wait: true });
     await expect(409, 'DELETE', '/api/models/n2');
     await expect(200, 'GET', '/api/pools');
+    for (const list of ['forecast', 'patterns', 'affinity', 'placement', 'predictions']) {
+        await expect(200, 'GET', `/api/intelligence/${list}?limit=1000`);
+        for (const query of ['limit=0', 'limit=1001', 'limit=5&limit=5', 'nonsense=1', ...(list === 'placement' ? [] : ['machine=m'])]) await expect(400, 'GET', `/api/intelligence/${list}?${query}`);
+    }
     await expect(200, 'POST', `/api/machines/${agent.id}/drain`, { drain: true });
     await expect(404, 'DELETE', '/api/machines/nobody');
     await expect(200, 'DELETE', `/api/machines/${agent.id}`);

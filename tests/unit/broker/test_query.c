@@ -9,18 +9,25 @@
 /* "a=b&c=d", nothing decoded. */
 static char text[1024];
 
-static int parse(const char *raw, struct emp_store_query *q, struct emp_error *err)
+static uint32_t pairs_of(const char *raw, struct emp_query_pair pairs[16])
 {
-    struct emp_query_pair pairs[16];
     uint32_t count = 0;
     char *rest = text;
 
-    *err = (struct emp_error){0};
     snprintf(text, sizeof text, "%s", raw);
     for (char *one; (one = strsep(&rest, "&")) != NULL && *one;) {
         char *value = one, *name = strsep(&value, "=");
         pairs[count++] = (struct emp_query_pair){emp_str_z(name), emp_str_z(value)};
     }
+    return count;
+}
+
+static int parse(const char *raw, struct emp_store_query *q, struct emp_error *err)
+{
+    struct emp_query_pair pairs[16];
+    uint32_t count = pairs_of(raw, pairs);
+
+    *err = (struct emp_error){0};
     return emp_query_jobs(pairs, count, q, err);
 }
 
@@ -99,12 +106,59 @@ static void test_refused(void **state)
     }
 }
 
+static int parse_short(const char *raw, unsigned known, struct emp_query_short *q,
+                       struct emp_error *err)
+{
+    struct emp_query_pair pairs[16];
+    uint32_t count = pairs_of(raw, pairs);
+
+    *err = (struct emp_error){0};
+    return emp_query_short(pairs, count, known, q, err);
+}
+
+static void test_short_lists(void **state)
+{
+    (void)state;
+    const unsigned all = EMP_QUERY_LIMIT | EMP_QUERY_MODEL | EMP_QUERY_MACHINE;
+    struct emp_query_short q;
+    struct emp_error err;
+
+    assert_int_equal(parse_short("", all, &q, &err), 0);
+    assert_int_equal(q.limit, 100);
+    assert_int_equal(q.model.len + q.machine.len, 0);
+    assert_int_equal(parse_short("machine=m&limit=1000&model=a", all, &q, &err), 0);
+    assert_int_equal(q.limit, 1000);
+    assert_string_equal(q.model.ptr, "a");
+    assert_string_equal(q.machine.ptr, "m");
+
+    static const struct {
+        const char *raw, *told;
+    } bad[] = {
+        {"limit=0", "1 to 1000"},
+        {"limit=1001", "1 to 1000"},
+        {"limit=-1", "1 to 1000"},
+        {"limit=5&limit=6", "twice"},
+        {"model=", "1 to 256"},
+        {"machine=", "1 to 256"},
+        {"model=a&x=b", "there are limit, model, machine"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(parse_short(bad[i].raw, all, &q, &err), EMP_E_INVALID);
+        assert_non_null(strstr(err.text, bad[i].told));
+    }
+    assert_int_equal(parse_short("machine=m", EMP_QUERY_LIMIT | EMP_QUERY_MODEL, &q, &err),
+                     EMP_E_INVALID);
+    assert_non_null(strstr(err.text, "there are limit, model"));
+    assert_null(strstr(err.text, ", machine"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_short_lists),
     };
     return cmocka_run_group_tests_name("broker/query", tests, NULL, NULL);
 }

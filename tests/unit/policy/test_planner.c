@@ -248,6 +248,27 @@ static void starts_and_downloads_are_counted(void **state)
     assert_int_equal(f->downloads.bytes, 7 * GB);
 }
 
+static void what_was_first_used_within_this_hour_is_shown_as_the_plan_expects_it(void **state)
+{
+    struct scene *s = *state;
+    static const struct emp_str newcomer[] = {EMP_STR("newcomer")};
+    const emp_wall_ms begun = T0 + 72 * HOUR;
+    uses(s, sdxl, 1, 432, T0);
+    for (int i = 0; i < 10; i++)
+        uses(s, newcomer, 1, 3, begun + 60000);
+    plan(s, begun + HOUR / 2);
+    assert_int_equal(s->result.forecast_count, 2);
+    assert_true(emp_str_eq(s->result.forecasts[0].model, newcomer[0]));
+    const struct emp_forecast_one *w = s->result.forecasts[0].windows;
+    assert_float_equal(w[EMP_FORECAST_10_MIN].expected, 2.5, 1e-6);
+    assert_float_equal(w[EMP_FORECAST_1_HOUR].expected, 15, 1e-6);
+    assert_float_equal(w[EMP_FORECAST_6_HOURS].expected, 30, 1e-6);
+    assert_float_equal(w[EMP_FORECAST_10_MIN].any, 0.918, 0.001);
+    assert_float_equal(w[EMP_FORECAST_1_HOUR].quantiles[1], 1.58, 0.01);
+    assert_float_equal(w[EMP_FORECAST_1_HOUR].quantiles[5], 34.54, 0.01);
+    assert_float_equal(w[EMP_FORECAST_1_HOUR].confidence, 0, 1e-6);
+}
+
 static void its_rows_bring_a_new_planner_to_the_same_forecast(void **state)
 {
     struct scene *s = *state;
@@ -311,6 +332,7 @@ int main(void)
         TEST(nothing_is_planned_on_machines_that_leave),
         TEST(jobs_that_wait_bring_their_model_at_once),
         TEST(the_foretold_takes_the_forecasts_place),
+        TEST(what_was_first_used_within_this_hour_is_shown_as_the_plan_expects_it),
         TEST(starts_and_downloads_are_counted),
         TEST(its_rows_bring_a_new_planner_to_the_same_forecast),
         TEST(other_keys_and_broken_rows_are_told_apart),
