@@ -30,7 +30,8 @@ compile_base() {
     local room file files=()
     mkdir -p "$out/base"
     for room in "${rooms[@]}"; do
-        while read -r file; do files+=("$file"); done < <(find "src/$room" -name '*.c' | sort)
+        while read -r file; do files+=("$file"); done < <(
+            find "src/$room" -name '*.c' -not -path 'src/sim/measure/*' | sort)
     done
     files+=(tests/sim/seeds.c)
     {
