@@ -374,7 +374,9 @@ static void demands_make(struct building *b)
     b->demands = emp_arena_array(b->a, struct emp_place_demand,
                                  u->series_count + b->in->waiting_count + b->in->foretold_count);
     emp_map_init(&b->demand_of, b->a);
-    b->pool_cap = b->p->names.count + b->in->machine_count + 1;
+    for (uint32_t i = 0; i < b->in->machine_count; i++)
+        name_of(b->p, b->in->machines[i].pool); /* now, so that all of them are within pool_cap */
+    b->pool_cap = b->p->names.count + 1;
     b->pool_work = emp_arena_array(b->a, double, b->pool_cap);
     for (uint32_t i = 0; b->in->clairvoyant && i < b->in->foretold_count; i++)
         demand_foretold(b, &b->in->foretold[i]);

@@ -196,6 +196,31 @@ static void jobs_that_wait_bring_their_model_at_once(void **state)
     assert_true(copies >= 1);
 }
 
+/* Names of waiting jobs come before those of machines, and are many. */
+static void many_new_names_at_once_do_no_harm(void **state)
+{
+    struct scene *s = *state;
+    enum { MANY = 64 };
+    struct emp_planner_waiting *waiting =
+        emp_arena_array(&s->arena, struct emp_planner_waiting, MANY);
+    for (int i = 0; i < MANY; i++)
+        waiting[i] = (struct emp_planner_waiting){
+            .models = flux,
+            .model_count = 1,
+            .count = 1,
+            .pool = emp_str_z(emp_arena_printf(&s->arena, "pool %d", i)),
+            .region = emp_str_z(emp_arena_printf(&s->arena, "region %d", i)),
+            .customer = emp_str_z(emp_arena_printf(&s->arena, "customer %d", i)),
+        };
+    s->machines[0].pool = EMP_STR("late");
+    s->snapshot.waiting = waiting;
+    s->snapshot.waiting_count = MANY;
+    plan(s, T0);
+    s->machines[1].pool = EMP_STR("later");
+    plan(s, T0 + HOUR);
+    assert_int_equal(s->result.machine_count, 3);
+}
+
 static void the_foretold_takes_the_forecasts_place(void **state)
 {
     struct scene *s = *state;
@@ -331,6 +356,7 @@ int main(void)
         TEST(machines_of_another_service_are_no_use),
         TEST(nothing_is_planned_on_machines_that_leave),
         TEST(jobs_that_wait_bring_their_model_at_once),
+        TEST(many_new_names_at_once_do_no_harm),
         TEST(the_foretold_takes_the_forecasts_place),
         TEST(what_was_first_used_within_this_hour_is_shown_as_the_plan_expects_it),
         TEST(starts_and_downloads_are_counted),
