@@ -272,7 +272,7 @@ static void read_caps_map(struct reader *r, struct caps *caps, const char *path,
         char sub[PATH_MAX_BYTES];
         if (!pair_at(r, n, i, path, &key, &value))
             continue;
-        if (strlen(path) + scalar_text(key).len + 2 > sizeof sub) {
+        if (strlen(path) + (path[0] != 0) + scalar_text(key).len + 1 > sizeof sub) {
             fault(r, key, EMP_E_INVALID, path, "its path is longer than %d bytes", PATH_MAX_BYTES);
             continue;
         }

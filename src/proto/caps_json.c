@@ -56,7 +56,7 @@ static int caps_object(struct caps *c, const struct emp_place *at, struct emp_st
     for (const struct emp_json *m = v->first; m; m = m->next) {
         struct emp_place member = {.up = at, .name = m->key, .index = -1};
         struct emp_str key = m->key;
-        if (key.len == 0 || path.len + 1 + (uint64_t)key.len > EMP_NAME_MAX)
+        if (key.len == 0 || path.len + (path.len > 0) + (uint64_t)key.len > EMP_NAME_MAX)
             return emp_place_fail(c->reader, at,
                                   "the name of a capability is empty or longer than %d bytes",
                                   EMP_NAME_MAX);

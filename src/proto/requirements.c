@@ -55,7 +55,7 @@ static int generic_array(struct compiler *c, const struct emp_place *at, struct 
 static int path_join(struct compiler *c, const struct emp_place *at, struct emp_str path,
                      struct emp_str key, struct emp_str *ret)
 {
-    if (key.len == 0 || (uint64_t)path.len + 1 + key.len > EMP_NAME_MAX)
+    if (key.len == 0 || (uint64_t)path.len + (path.len > 0) + key.len > EMP_NAME_MAX)
         return emp_place_fail(
             c->r, at, "the name of a requirement is empty, or longer than %d bytes", EMP_NAME_MAX);
     *ret = key;
