@@ -11,6 +11,8 @@
  *       DELETE → one DELETED
  *       RUN → at most one RUN_STARTED, any RUN_PROGRESS, at most one RUN_STORING, one RUN_DONE
  *             (STOP only hastens it)
+ *       LOAD → one LOADED (LOAD_CANCEL only hastens it); none is begun while a run is, nor a run
+ *             before it has been answered
  *     Answers that nobody waits for are ignored. After EXIT nothing is answered any more.
  *   - What actions point to lives until the next step, unless stated otherwise. Strings of an event
  *     live for the call.
@@ -25,7 +27,8 @@
  *   4. Every ASSIGN that is not a repetition ends in exactly one COMPLETED, FAILED or RETURNED, or
  *      in a CANCEL; that report is kept and repeated at every LINK_UP until it is acknowledged.
  *   5. Nothing waits without an end: for room room_wait_ms, for a run its limit, a stop
- *      stop_wait_ms, leaving ack_wait_ms.
+ *      stop_wait_ms (a cancelled LOAD too), leaving ack_wait_ms.
+ *   6. The broker's PLAN is carried out in idle time and gives way to jobs at once: plan.c.
  *
  * Who is to blame decides the report. The machine (no room, disk fault, connector missing) before
  * the work began: RETURNED with machine_fault, not counted against the job, it may go elsewhere. A

@@ -180,48 +180,4 @@ const char *emp_place_explain(struct emp_arena *arena, const struct emp_place_in
  * windows: the plan's objective without prices. For tests and for judging plans. */
 double emp_place_value(struct emp_arena *arena, const struct emp_place_input *in);
 
-/* What a machine may do now. ------------------------------------------------------------------ */
-
-struct emp_place_now_copy {
-    uint32_t model;
-    enum emp_residency residency;
-    bool in_use;  /* as in emp_place_copy */
-    bool planned; /* FETCHING or loading by a move, not for a job */
-    bool loading;
-    int64_t bytes_left; /* FETCHING */
-};
-struct emp_place_now {
-    uint32_t machine;
-    const struct emp_place_now_copy *copies;
-    uint32_t copy_count;
-    int64_t disk_free_bytes; /* of the budget, reservations of running fetches deducted */
-    uint32_t slots_free;
-    uint32_t jobs_preparing;  /* accepted jobs that fetch or load, or wait for it */
-    uint32_t job_fetches;     /* running or queued on its link for jobs */
-    int64_t link_bytes_per_s; /* measured; 0: a fetch is never "nearly done" */
-    uint32_t fetches_max;     /* planned ones at a time; 0: 1 */
-};
-
-/* The moves of this machine that may start now, most gainful first, a fetch behind the drops that
- * make room for it; and what has to be cancelled. At most `max` steps to `steps`; returns how many.
- *
- * A fetch starts when no job's fetch uses or waits for the link, fewer than fetches_max planned
- * ones run, and its room is there or can be made by dropping copies that this plan lets go and
- * nothing uses. A load starts when a slot is free, no accepted job prepares, nothing else loads,
- * and the copy is whole. A running planned fetch is cancelled when the plan does not want it any
- * more, or when a job needs the link (unless it is done within EMP_PLACE_NEARLY_S); what was
- * fetched is kept by the machine for later. Urgent fetches start beside jobs' fetches and are
- * cancelled by the plan alone. What does not fit the machine's present state any more is passed
- * over. */
-enum { EMP_PLACE_NEARLY_S = 2 };
-struct emp_place_step {
-    uint32_t model;
-    enum emp_place_kind kind;
-    enum emp_residency tier;
-    uint32_t move; /* index in the plan; EMP_PLACE_NONE: CANCEL of what no plan wants */
-};
-uint32_t emp_place_next_moves(const struct emp_place_input *in, const struct emp_place_plan *plan,
-                              const struct emp_place_now *now, struct emp_place_step *steps,
-                              uint32_t max);
-
 #endif

@@ -4,8 +4,7 @@
  *   place_search.c  chooses changes                                       calls place_change.c
  *   place_change.c  what may change on a machine, and makes room for it   calls place_value.c
  *   place_moves.c   writes the plan out, explains it                      calls place_value.c
- *   place_value.c   what a placement, and a change of it, is worth        only arithmetic
- *   place_next.c    what a machine may do now; works on the plan alone */
+ *   place_value.c   what a placement, and a change of it, is worth        only arithmetic */
 #ifndef EMP_POLICY_PLACE_INTERNAL_H
 #define EMP_POLICY_PLACE_INTERNAL_H
 
