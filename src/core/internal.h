@@ -73,12 +73,13 @@ struct class
     uint64_t pending, running; /* live jobs; pending includes delayed */
     struct emp_heap waiting;   /* by rank */
     struct job_list by_age[EMP_TIER_COUNT];
-    struct job *head;          /* next to go, by rank */
-    struct job *late;          /* oldest of those past their patience; NULL: none */
-    uint32_t ready_place;      /* in core->ready */
-    uint32_t late_place;       /* in core->late */
-    bool dirty;                /* in core->dirty_classes */
-    bool has_home;             /* when last decided: a machine whose pool is not too short for it */
+    struct job *head;     /* next to go, by rank */
+    struct job *late;     /* oldest of those past their patience; NULL: none */
+    uint32_t ready_place; /* in core->ready */
+    uint32_t late_place;  /* in core->late */
+    bool dirty;           /* in core->dirty_classes */
+    bool has_home;        /* when last decided: a machine whose pool is not too short for it */
+    uint64_t borrow_pass;
     emp_mono_ms borrow_looked; /* when one in a too short pool was last looked at */
     uint32_t promises;         /* of this pass */
     uint64_t promises_pass;
@@ -219,6 +220,7 @@ struct model_entry {
     struct emp_rate load[2]; /* seconds into GPU memory: from disk, from RAM */
     uint64_t uses;
     struct emp_heat heat;  /* of assignments, anywhere */
+    double found_none;     /* share of jobs that came lately and found no idle machine of these: */
     struct machine **warm; /* machines where it can be used at once: from memory, or, where nothing
                               is loaded, from the disk */
     uint32_t warm_count, warm_cap;
@@ -458,8 +460,10 @@ int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k, 
 struct crowd {
     struct model_entry *key; /* NULL: no models, no crowd */
     double all_busy;         /* chance that all machines where it is warm are */
+    uint32_t warm;           /* how many these are */
     double waiting_ms;       /* of an hour's uses, were they so always */
 };
+void emp_core_crowd_note(struct emp_core *c, const struct class *k); /* a job of it comes */
 void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret);
 /* Expected waiting of the next hour's jobs, once m has the model too. */
 int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m);

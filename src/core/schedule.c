@@ -11,7 +11,8 @@
  * A new job makes only its own class worth a look; a machine that became free, or news of a model,
  * makes all. A job that runs too long for a machine's pool goes there if no pool of its own
  * length has a machine that could run it, or had one a moment ago that may return; else it may
- * borrow of the next shorter pool while half of that is idle: long jobs do not block short ones. */
+ * borrow of the next shorter pool while three in ten there stay idle: long jobs do not block short
+ * ones. */
 #include "core/internal.h"
 
 #include <math.h>
@@ -111,6 +112,7 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
     f->speed = emp_machine_speed(m);
     f->own_pool = m->pool == k->pool || pool == NULL || k->pool == (uint32_t)EMP_POOL_NONE;
     f->pool_penalty_ms = pool ? pool->penalty_ms : 0;
+    f->pool_run_ms_min = pool ? pool->run_ms_min : 0;
     f->pool_run_ms_max = pool ? pool->run_ms_max : EMP_NEVER;
     f->age_ms = m->facts.booted_at ? c->now.wall - m->facts.booted_at : 0;
     f->failure_rate = (double)m->blame.failure_rate;
@@ -201,9 +203,9 @@ static struct machine *home_away(struct emp_core *c, struct class *k)
     return NULL;
 }
 
-/* May a job too long for m's pool borrow m? Only while half of that pool's slots stay idle, and
- * only of the longest such pool: a video must never stand in the way of a text. What it costs to
- * leave its own pool is in its price, and that is its run time and more. */
+/* May a job too long for m's pool borrow m? Only while three in ten of that pool's slots stay idle,
+ * and only of the longest such pool: a video must never stand in the way of a text. What it costs
+ * to leave its own pool is in its price, and that is its run time and more. */
 static bool lends(const struct emp_core *c, const struct machine *m, int64_t longest)
 {
     uint64_t slots = 0, busy = 0;
@@ -216,7 +218,7 @@ static bool lends(const struct emp_core *c, const struct machine *m, int64_t lon
         slots += other->facts.slots;
         busy += other->busy;
     }
-    return (busy + 1) * 2 <= slots;
+    return (busy + 1) * 10 <= slots * 7;
 }
 
 /* Which of those in too short pools are no candidates. Without a machine of its own length the job
@@ -362,10 +364,11 @@ static bool any_idle_matches(struct emp_core *c, struct class *k)
             return true;
         borrowable = true;
     }
-    if (!borrowable || c->now.mono - k->borrow_looked < LOOK_AGAIN_MS)
-        return false;
-    k->borrow_looked = c->now.mono;
-    return true;
+    if (borrowable && c->now.mono - k->borrow_looked >= LOOK_AGAIN_MS) {
+        k->borrow_looked = c->now.mono;
+        k->borrow_pass = c->pass;
+    }
+    return borrowable && k->borrow_pass == c->pass;
 }
 
 struct held {

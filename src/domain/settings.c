@@ -60,12 +60,12 @@ static const struct emp_settings defaults = {
     .routing =
         {
             .pool_quantile = 0.8,
-            .longer_job_weight = 1.0,
+            .longer_job_weight = 0.3,
             .warm_wait_ms_max = 120 * SECOND,
             .link_bytes_per_s = 25 * MB,
             .load_bytes_per_s = 300 * MB,
             .ram_load_bytes_per_s = 2500 * MB,
-            .displacement_weight = 2.0,
+            .displacement_weight = 3.0,
             .crowd_weight = 0.6,
             .run_delta_weight = 0.1,
             .promise_ms = 10 * SECOND,

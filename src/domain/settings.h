@@ -28,13 +28,13 @@ struct emp_pool {
 struct emp_settings_routing {
     double pool_quantile; /* of the run-time estimate that decides the pool; (0,1), default 0.8 */
     double longer_job_weight;     /* a job too long for a pool pays this share of its run time;
-                                     default 1.0 */
+                                     default 0.3 */
     int64_t warm_wait_ms_max;     /* longest wait for a busy warm machine while an idle one fits;
                                      default 120 s */
     int64_t link_bytes_per_s;     /* assumed where not measured; default 25 MB/s */
     int64_t load_bytes_per_s;     /* disk to GPU memory; default 300 MB/s */
     int64_t ram_load_bytes_per_s; /* RAM to GPU memory; default 2.5 GB/s */
-    double displacement_weight; /* of what is pushed out; default 2: measured, docs/simulation.md */
+    double displacement_weight; /* of what is pushed out; default 3: measured, docs/simulation.md */
     double crowd_weight;        /* of later jobs' waiting where few machines have a model; 0.6 */
     double run_delta_weight;    /* of run time saved on a faster machine, against waiting; 0.1 */
     int64_t promise_ms;         /* a start later than this after submission … ; 10 s */

@@ -76,7 +76,9 @@ static double pool_penalty(const struct emp_settings_routing *s, const struct em
 {
     if (f->own_pool)
         return 0;
-    double penalty = seconds(f->pool_penalty_ms);
+    double penalty = seconds(f->pool_penalty_ms), shortest = seconds(f->pool_run_ms_min);
+    if (run_s < shortest)
+        penalty *= run_s / shortest; // it is in the way only for as long as it runs
     if (f->run_ms >= f->pool_run_ms_max)
         penalty += bounded(s->longer_job_weight, 0, 1e6) * run_s;
     return penalty;

@@ -23,8 +23,8 @@ struct emp_route_facts {
     int64_t run_ms;  /* expected on the fleet's mean machine */
     double speed;    /* its run time relative to the mean; 1 when not known */
     bool own_pool;   /* of the job's pool, or a sub-pool that shares its durations */
-    int64_t pool_penalty_ms; /* of the machine's pool for outsiders */
-    int64_t pool_run_ms_max; /* of the machine's pool */
+    int64_t pool_penalty_ms;                  /* of the machine's pool for outsiders */
+    int64_t pool_run_ms_min, pool_run_ms_max; /* of the machine's pool */
     int64_t crowd_ms; /* expected waiting of the next jobs for the same models, if it goes there */
     int64_t displaced_ms; /* worth of what must be evicted or pushed out of GPU memory */
     int64_t age_ms;       /* since its boot: hazard falls with age (SALAD: anchors) */

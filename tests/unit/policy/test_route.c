@@ -130,6 +130,8 @@ static void a_short_job_in_a_heavy_pool_is_not_a_long_job_in_a_fast_one(void **s
     block.run_ms = 600000;
     block.pool_run_ms_max = 30000;
     assert_int_equal(terms(&visit).pool_penalty, 5 * SECOND);
+    visit.pool_run_ms_min = 20000; // a tenth of what belongs there: it is soon out of the way
+    assert_int_equal(terms(&visit).pool_penalty, SECOND / 2);
     assert_int_equal(terms(&block).pool_penalty, 605 * SECOND);
 }
 
@@ -187,6 +189,7 @@ static struct emp_route_facts random_facts(struct emp_random *r)
         .speed = exp(uniform(r, -1, 1)),
         .own_pool = emp_random_below(r, 2),
         .pool_penalty_ms = (int64_t)exp(uniform(r, 0, 12)),
+        .pool_run_ms_min = emp_random_below(r, 2) ? 0 : (int64_t)exp(uniform(r, 5, 18)),
         .pool_run_ms_max = emp_random_below(r, 3) ? (int64_t)exp(uniform(r, 5, 18)) : EMP_NEVER,
         .displaced_ms = (int64_t)exp(uniform(r, 0, 14)),
         .crowd_ms = (int64_t)exp(uniform(r, 0, 14)),
@@ -217,6 +220,7 @@ static const struct fact {
     FACT(own_pool, TRUTH, -1),
     FACT(pool_penalty_ms, INTEGER, 1),
     FACT(pool_run_ms_max, INTEGER, -1),
+    FACT(pool_run_ms_min, INTEGER, -1),
     FACT(displaced_ms, INTEGER, 1),
     FACT(crowd_ms, INTEGER, 1),
     FACT(waited_ms, INTEGER, 1),
