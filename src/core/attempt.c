@@ -328,11 +328,13 @@ static void learn(struct emp_core *c, struct job *j, struct machine *m,
 {
     int64_t expected = j->class->mean_ms;
     double speed = m->speed.value > 0 ? m->speed.value : 1;
+    emp_core_learn_run(c, j, m, end->run_ms);
     emp_class_learn(c, j->class, (int64_t)((double)end->run_ms / speed));
     if (expected > 0 && end->run_ms > 0 && j->class->own &&
         j->class->own->estimate.observations > 8) {
         double ratio = (double)end->run_ms / (double)expected;
         emp_rate_observe(&m->speed, ratio < 0.1 ? 0.1 : ratio > 10 ? 10 : ratio);
+        emp_learned_changed(c, &m->speed_mark, EMP_LEARNED_SPEED, m->name);
     }
 }
 

@@ -171,6 +171,7 @@ struct estimate_entry *emp_estimate_at(struct emp_core *c, uint64_t key)
         return NULL;
     struct estimate_entry *e = emp_slab_new(&c->estimates, &n);
     e->key = key;
+    e->number = n;
     emp_estimate_init(&e->estimate);
     emp_map_put(&c->estimate_by_key, key, n);
     return e;
@@ -317,13 +318,7 @@ static void learn_into(struct emp_core *c, struct estimate_entry *e, int64_t run
     if (e == NULL)
         return;
     emp_estimate_observe(&e->estimate, run_ms);
-    e->dirty = true;
-    if (e->queued)
-        return;
-    e->queued = true;
-    emp_arena_reserve(&c->arena, c->dirty_estimates, c->dirty_estimate_count,
-                      c->dirty_estimate_cap);
-    c->dirty_estimates[c->dirty_estimate_count++] = e;
+    emp_learned_changed(c, &e->mark, EMP_LEARNED_RUN, e->number);
 }
 
 void emp_class_learn(struct emp_core *c, struct class *k, int64_t run_ms)

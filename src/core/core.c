@@ -60,6 +60,7 @@ struct emp_core *emp_core_new(const struct emp_settings *settings, const struct 
     emp_arena_init(&c->scratch, 1 << 18);
     emp_arena_init(&c->note_arena, 0);
     emp_intern_init(&c->names, &c->arena);
+    emp_duration_init(&c->duration, &c->arena);
     init_tables(c);
     c->recent_keys = emp_arena_array(&c->arena, struct idempotency_entry, IDEMPOTENCY_RECENT);
     c->finished = emp_arena_array(&c->arena, struct emp_job_num_attempt, FINISHED_RECENT);
@@ -163,6 +164,7 @@ static void model_remove(struct emp_core *c, struct model_entry *e)
     uint32_t path = emp_intern_find(&c->names, e->model.path), holder;
     if (path && emp_map_get(&c->model_by_path, path, &holder) && holder == e->name)
         emp_map_del(&c->model_by_path, path);
+    emp_learned_forget_model(c, e);
     emp_arena_release(&e->arena);
     emp_arena_init(&e->arena, 512);
     e->model = (struct emp_model){0};
@@ -246,30 +248,11 @@ static void timers_run(struct emp_core *c)
     }
 }
 
-static void learned_save(struct emp_core *c, bool all)
-{
-    if (c->dirty_estimate_count == 0 || (!all && c->now.mono - c->learned_saved < LEARNED_SAVE_MS))
-        return;
-    c->learned_saved = c->now.mono;
-    for (size_t i = 0; i < c->dirty_estimate_count; i++) {
-        struct estimate_entry *entry = c->dirty_estimates[i];
-        unsigned char *bytes = emp_arena_alloc(c->out->arena, EMP_ESTIMATE_BYTES_MAX);
-        struct emp_action *a = emp_core_act(c, EMP_ACTION_PERSIST);
-        a->change.kind = EMP_CHANGE_LEARNED;
-        a->change.learned.key = emp_str_z(
-            emp_arena_printf(c->out->arena, "run/%016llx", (unsigned long long)entry->key));
-        a->change.learned.bytes = bytes;
-        a->change.learned.length = emp_estimate_save(&entry->estimate, bytes);
-        entry->dirty = entry->queued = false;
-    }
-    c->dirty_estimate_count = 0;
-}
-
 static void due(struct emp_core *c)
 {
     timers_run(c);
     emp_machines_tick(c);
-    learned_save(c, false);
+    emp_learned_save(c);
     emp_plan_tick(c);
     if (c->holding || c->now.mono - c->heads_refreshed >= HEADS_REFRESH_MS)
         c->dirty_all |= c->idle_count > 0 && c->ready.count > 0;
@@ -309,7 +292,7 @@ emp_mono_ms emp_core_next_due(const struct emp_core *c)
         at = sooner(at, c->now.mono + HOLD_RECHECK_MS);
     if (c->quarantined || (c->idle_count && c->ready.count))
         at = sooner(at, c->now.mono + 1000);
-    if (c->dirty_estimate_count)
+    if (c->learned_dirty)
         at = sooner(at, c->learned_saved + LEARNED_SAVE_MS);
     if (c->all_count)
         at = sooner(at, c->machines_saved + MACHINE_SAVE_MS);

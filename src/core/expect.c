@@ -3,10 +3,10 @@
  * Loading is learned from what agents report with `started`: per model and where it came from, and
  * per kind of model, which stands for models that nobody has seen load. Before that bytes over the
  * configured rates are assumed. Where several models loaded at once, each takes its share of what
- * was foreseen. Not kept over a restart: a few runs tell it again. */
+ * was foreseen. */
 #include "core/internal.h"
 
-enum { KIND_SEEN = 3, KIND_WEIGHT = 2, PLACES = 2 };
+enum { KIND_SEEN = 3, KIND_WEIGHT = 2 };
 
 static uint32_t place(enum emp_residency from)
 {
@@ -14,26 +14,29 @@ static uint32_t place(enum emp_residency from)
 }
 
 /* NULL: a model without a kind, or from machines alone. */
-static struct emp_rate *kind_loads(const struct emp_core *c, const struct model_entry *e)
+static struct load_kind *kind_of(const struct emp_core *c, const struct model_entry *e)
 {
-    return e->kind_loads ? &c->kind_loads[e->kind_loads - 1] : NULL;
+    return e->load_kind ? &c->kinds[e->load_kind - 1] : NULL;
+}
+
+struct load_kind *emp_core_load_kind(struct emp_core *c, uint32_t name)
+{
+    uint32_t at = 0;
+    if (name == 0)
+        return NULL;
+    if (!emp_map_get(&c->kind_by_name, name, &at)) {
+        at = (uint32_t)c->kind_count;
+        emp_arena_reserve(&c->arena, c->kinds, c->kind_count, c->kind_cap);
+        c->kinds[c->kind_count++] = (struct load_kind){.name = name};
+        emp_map_put(&c->kind_by_name, name, at);
+    }
+    return &c->kinds[at];
 }
 
 void emp_core_kind_set(struct emp_core *c, struct model_entry *e)
 {
-    uint32_t name = emp_intern(&c->names, e->model.kind), at = 0;
-    e->kind_loads = 0;
-    if (name == 0)
-        return;
-    if (!emp_map_get(&c->kind_by_name, name, &at)) {
-        at = (uint32_t)c->kind_load_count;
-        for (int i = 0; i < PLACES; i++) {
-            emp_arena_reserve(&c->arena, c->kind_loads, c->kind_load_count, c->kind_load_cap);
-            c->kind_loads[c->kind_load_count++] = (struct emp_rate){0};
-        }
-        emp_map_put(&c->kind_by_name, name, at);
-    }
-    e->kind_loads = at + 1;
+    const struct load_kind *kind = emp_core_load_kind(c, emp_intern(&c->names, e->model.kind));
+    e->load_kind = kind ? (uint32_t)(kind - c->kinds) + 1 : 0;
 }
 
 /* By its kind where that is known, else by its bytes. */
@@ -41,10 +44,10 @@ static double assumed_s(const struct emp_core *c, const struct model_entry *e, i
                         enum emp_residency from)
 {
     const struct emp_settings_routing *s = &c->settings->routing;
-    const struct emp_rate *kind = kind_loads(c, e);
+    const struct load_kind *kind = kind_of(c, e);
     int64_t rate = from == EMP_RESIDENCY_RAM ? s->ram_load_bytes_per_s : s->load_bytes_per_s;
-    if (kind && kind[place(from)].n >= KIND_SEEN)
-        return kind[place(from)].value;
+    if (kind && kind->load[place(from)].n >= KIND_SEEN)
+        return kind->load[place(from)].value;
     return rate > 0 ? (double)bytes / (double)rate : 0;
 }
 
@@ -78,12 +81,15 @@ void emp_core_learn_load(struct emp_core *c, const struct class *k, const struct
     double took = load_ms > 0 ? (double)load_ms / 1000 : 0.001;
     for (uint32_t i = 0; i < k->spec.model_count && foreseen > 0; i++) {
         struct model_entry *e = emp_core_model_entry(c, k->models[i]);
-        struct emp_rate *kind = kind_loads(c, e);
+        struct load_kind *kind = kind_of(c, e);
         if (from[i] == EMP_RESIDENCY_GPU)
             continue;
         emp_rate_observe(&e->load[place(from[i])], took * each[i] / foreseen);
-        if (kind)
-            emp_rate_observe(&kind[place(from[i])], took * each[i] / foreseen);
+        emp_learned_changed(c, &e->load_mark, EMP_LEARNED_LOAD, e->name);
+        if (kind == NULL)
+            continue;
+        emp_rate_observe(&kind->load[place(from[i])], took * each[i] / foreseen);
+        emp_learned_changed(c, &kind->mark, EMP_LEARNED_KIND, kind->name);
     }
 }
 
@@ -103,6 +109,37 @@ static int64_t run_left_ms(const struct class *k, double ran_ms)
         e = k->service;
     int64_t prior = k->mean_ms > 0 ? k->mean_ms : 1;
     return e ? emp_estimate_left(&e->estimate, (int64_t)ran_ms, prior) : prior;
+}
+
+/* The base first, then what modifies it; in scratch. */
+static struct emp_duration_job duration_job(struct emp_core *c, const struct job *j,
+                                            const struct machine *m)
+{
+    const struct class *k = j->class;
+    struct emp_str *models = emp_arena_array(&c->scratch, struct emp_str, k->spec.model_count);
+    uint32_t n = 0;
+    for (int modifies = 0; modifies < 2; modifies++)
+        for (uint32_t i = 0; i < k->spec.model_count; i++)
+            if (emp_core_model_entry(c, k->models[i])->modifies == (modifies == 1))
+                models[n++] = k->spec.models[i];
+    return (struct emp_duration_job){
+        .service = k->spec.service,
+        .gpu = m && m->facts.gpu_count ? m->facts.gpus[0].model : (struct emp_str){0},
+        .models = models,
+        .model_count = n,
+        .steps = (double)j->work.steps,
+        .pixels = (double)j->work.pixels,
+        .images = (double)j->work.images,
+        .frames = (double)j->work.frames,
+    };
+}
+
+void emp_core_learn_run(struct emp_core *c, const struct job *j, const struct machine *m,
+                        int64_t run_ms)
+{
+    struct emp_duration_job work = duration_job(c, j, m);
+    emp_duration_observe(&c->duration, &work, run_ms);
+    c->learned_dirty = true;
 }
 
 int64_t emp_job_left_ms(const struct emp_core *c, struct job *j)

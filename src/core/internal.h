@@ -15,6 +15,7 @@
 #include "base/slab.h"
 #include "core/core.h"
 #include "domain/copy.h"
+#include "policy/duration.h"
 #include "policy/estimate.h"
 #include "policy/evict.h"
 #include "policy/fair.h"
@@ -45,10 +46,29 @@ enum {
 #define MACHINE_PRUNE_MS (30LL * 24 * 3600 * 1000)
 #define TIE_US           250000 /* starts closer than this are equal: load decides */
 
+/* What of a thing was learned and not yet written: learned.c. */
+enum emp_learned { EMP_LEARNED_RUN, EMP_LEARNED_LOAD, EMP_LEARNED_KIND, EMP_LEARNED_SPEED };
+struct emp_learned_mark {
+    bool queued;
+};
+struct emp_learned_item {
+    enum emp_learned what;
+    uint32_t name; /* interned; of RUN the entry's number */
+};
+
 struct estimate_entry {
     uint64_t key;
+    uint32_t number; /* in the slab */
     struct emp_estimate estimate;
-    bool dirty, queued;
+    struct emp_learned_mark mark;
+};
+
+/* Of a model, or of a kind of models: seconds into GPU memory, from disk and from RAM. */
+enum { EMP_LOAD_PLACES = 2 };
+struct load_kind {
+    struct emp_rate load[EMP_LOAD_PLACES];
+    uint32_t name;
+    struct emp_learned_mark mark;
 };
 
 struct job;
@@ -110,6 +130,7 @@ struct job {
     emp_wall_ms submitted_at, not_before;
     emp_mono_ms arrived; /* what patience counts from; of a restored job: before this start */
     int64_t timeout_ms;
+    struct emp_job_work work;
     int32_t max_retries; /* as in the spec; -1 not said */
     uint32_t counted, returns, losses, retried_by_hand;
     emp_mono_ms held_since; /* waiting for a busy machine since; 0 not held */
@@ -200,6 +221,7 @@ struct machine {
     uint64_t copies_version;                   /* grows when a copy comes, goes, moves or is used */
     int64_t gpu_bytes, ram_bytes; /* of copies there; what is in GPU memory counts in RAM too */
     struct emp_rate speed;
+    struct emp_learned_mark speed_mark;
     struct emp_busy busy_share;
     struct emp_blame blame;
     uint32_t jobs_completed, jobs_failed;
@@ -216,8 +238,9 @@ struct model_entry {
     struct emp_arena arena;
     struct emp_model model; /* name empty: known from machines only, not in the catalogue */
     uint32_t name;
-    uint32_t holders;        /* connected or remembered machines with a copy */
-    struct emp_rate load[2]; /* seconds into GPU memory: from disk, from RAM */
+    uint32_t holders;                      /* connected or remembered machines with a copy */
+    struct emp_rate load[EMP_LOAD_PLACES]; /* seconds into GPU memory: from disk, from RAM */
+    struct emp_learned_mark load_mark;
     uint64_t uses;
     struct emp_heat heat;  /* of assignments, anywhere */
     double found_none;     /* share of jobs that came lately and found no idle machine of these: */
@@ -225,8 +248,8 @@ struct model_entry {
                               is loaded, from the disk */
     uint32_t warm_count, warm_cap;
     bool catalogued;
-    uint32_t kind_loads; /* of its kind: index + 1; 0: none */
-    bool modifies;       /* by its kind: emp_model_kind_modifies */
+    uint32_t load_kind; /* of its kind: index + 1; 0: none */
+    bool modifies;      /* by its kind: emp_model_kind_modifies */
 };
 
 struct idempotency_entry {
@@ -284,14 +307,16 @@ struct emp_core {
 
     struct model_entry **models; /* by interned name; NULL: not a model */
     size_t model_cap;
-    struct emp_rate *kind_loads; /* of a kind of models: seconds from disk, from RAM */
-    size_t kind_load_count, kind_load_cap;
-    struct emp_map kind_by_name; /* interned kind → index of its first */
+    struct load_kind *kinds;
+    size_t kind_count, kind_cap;
+    struct emp_map kind_by_name; /* interned kind → index */
     uint32_t *model_order;       /* interned names, in order of first sight */
     size_t model_count, model_order_cap;
 
-    struct estimate_entry **dirty_estimates;
-    size_t dirty_estimate_count, dirty_estimate_cap;
+    struct emp_duration duration;
+    struct emp_learned_item *learned; /* changed, not yet written */
+    size_t learned_count, learned_cap;
+    bool learned_dirty; /* that, or the duration's */
     emp_mono_ms learned_saved;
     emp_mono_ms machines_saved;
 
@@ -444,9 +469,22 @@ double emp_core_load_s(const struct emp_core *c, const struct model_entry *e, in
 /* STARTED came, and what it changed in memory is not yet told. */
 void emp_core_learn_load(struct emp_core *c, const struct class *k, const struct machine *m,
                          int64_t load_ms);
+void emp_core_learn_run(struct emp_core *c, const struct job *j, const struct machine *m,
+                        int64_t run_ms);
 int64_t emp_job_left_ms(const struct emp_core *c, struct job *j); /* of an assigned one */
 double emp_machine_speed(
     const struct machine *m); /* of its runs, relative to the mean; 1 unknown */
+
+/* NULL: no name. Finds or makes. */
+struct load_kind *emp_core_load_kind(struct emp_core *c, uint32_t name);
+
+/* learned.c */
+void emp_learned_changed(struct emp_core *c, struct emp_learned_mark *mark, enum emp_learned what,
+                         uint32_t name);
+void emp_learned_save(struct emp_core *c); /* where it is time to */
+void emp_learned_forget_model(struct emp_core *c, struct model_entry *e);
+void emp_learned_forget_machine(struct emp_core *c, const struct machine *m);
+void emp_learned_restore(struct emp_core *c, const struct emp_change_learned *l);
 
 /* displace.c: what a job would push out, as expected waiting of later jobs */
 int64_t emp_core_displaced_disk_ms(struct emp_core *c, struct machine *m, int64_t need);

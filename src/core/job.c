@@ -20,6 +20,7 @@ struct job *emp_job_new(struct emp_core *c, emp_job_num num, const struct emp_jo
     j->tier = spec->tier;
     j->customer = emp_intern(&c->names, spec->customer);
     j->timeout_ms = spec->timeout_ms;
+    j->work = spec->work;
     j->max_retries = spec->max_retries;
     j->place = j->timer_place = EMP_HEAP_OUT;
     emp_map_put(&c->job_by_num, num, number);

@@ -369,6 +369,7 @@ void emp_machine_forget(struct emp_core *c, struct machine *m)
     struct emp_action *a = emp_core_act(c, EMP_ACTION_PERSIST);
     a->change.kind = EMP_CHANGE_MACHINE_FORGOTTEN;
     a->change.machine_forgotten = emp_core_name(c, m->name);
+    emp_learned_forget_machine(c, m);
     machine_drop(c, m);
 }
 

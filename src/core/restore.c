@@ -2,8 +2,6 @@
  * jobs), then start. Nothing is persisted again. */
 #include "core/internal.h"
 
-#include <stdlib.h>
-
 static void restore_attempt(struct emp_core *c, struct job *j, const struct emp_job_record *r)
 {
     struct machine *m = emp_machine_get(c, r->attempt.machine);
@@ -71,18 +69,6 @@ static void restore_machine(struct emp_core *c, const struct emp_change *change)
     m->drained = cm->drained;
 }
 
-static void restore_learned(struct emp_core *c, const struct emp_change *change)
-{
-    const struct emp_change_learned *l = &change->learned;
-    char digits[17] = {0};
-    if (l->key.len != 20 || memcmp(l->key.ptr, "run/", 4) != 0)
-        return;
-    memcpy(digits, l->key.ptr + 4, 16);
-    struct estimate_entry *e = emp_estimate_at(c, strtoull(digits, NULL, 16));
-    if (e)
-        emp_estimate_load(&e->estimate, l->bytes, l->length);
-}
-
 void emp_core_restore(struct emp_core *c, const struct emp_change *change)
 {
     assert(!c->started);
@@ -98,7 +84,7 @@ void emp_core_restore(struct emp_core *c, const struct emp_change *change)
         emp_core_model_put(c, &change->model);
         break;
     case EMP_CHANGE_LEARNED:
-        restore_learned(c, change);
+        emp_learned_restore(c, &change->learned);
         break;
     case EMP_CHANGE_ATTEMPT:
     case EMP_CHANGE_MACHINE_FORGOTTEN:

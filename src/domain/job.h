@@ -52,6 +52,12 @@ struct emp_requirement {
     bool negated;
 };
 
+/* How much work it is, as far as its payload says: what run times hang on (policy/duration.h). 0:
+ * not said. */
+struct emp_job_work {
+    float steps, pixels, images, frames;
+};
+
 /* What the submitter asked. 0 / empty / NULL is "not said" unless stated. */
 struct emp_job_spec {
     struct emp_str service; /* service_required; never empty */
@@ -75,6 +81,7 @@ struct emp_job_spec {
     int32_t current_step, total_steps;
     enum emp_tier tier;
     enum emp_isolation isolation;
+    struct emp_job_work work;
     bool wait; /* accept although nothing could run it now */
     uint32_t payload_bytes;
     uint64_t

@@ -1,9 +1,8 @@
 /* One pass per job. The regression is weighted by the inverse of the error (least absolute
  * deviations, as in forecast_mix.c): run times have a long upper tail of waits and loads that must
  * not bend it. */
-#include "policy/duration.h"
+#include "policy/duration_internal.h"
 
-#include "base/map.h"
 #include "base/random.h"
 #include "domain/limits.h"
 #include "policy/series_internal.h"
@@ -11,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEATURES = 9, LEVELS = 4, BINS = 160, SETTLE_EVERY = 100 };
+enum { SETTLE_EVERY = 100 };
 
 #define KEEP         0.99977 /* of the regression, per job: half in 3,000 */
 #define KEEP_ERRORS  0.9995  /* of the errors: half in 1,400 */
@@ -19,33 +18,12 @@ enum { FEATURES = 9, LEVELS = 4, BINS = 160, SETTLE_EVERY = 100 };
 #define LOAD_SHARE   0.5
 #define OFF_MAX      0.7 /* what one job may teach: a factor of two */
 #define NEAR         0.1
-#define BIN_WIDTH    0.05 /* of errors, in natural logarithms, from -4 to 4 */
 #define ERRORS_PRIOR 30.0 /* observations that the pooled errors count for */
 
 /* Shrinkage in jobs, and what a like keeps per job of its own. */
 static const struct {
     double doubt, keep;
 } levels[LEVELS] = {{5, 0.9977}, {5, 0.9931}, {3, 0.9772}, {2, 0.9548}};
-
-struct like {
-    uint64_t key; /* 0: free */
-    uint64_t touched;
-    float weight, off;
-};
-
-struct level {
-    struct like *likes;
-    uint32_t count, cap, hand;
-    struct emp_map by_key;
-};
-
-struct emp_duration_state {
-    double gram[FEATURES * FEATURES], right[FEATURES], weight[FEATURES];
-    struct level level[LEVELS];
-    float errors[LEVELS + 1][BINS], pooled[BINS];
-    double load;
-    uint64_t observed;
-};
 
 void emp_duration_init(struct emp_duration *d, struct emp_arena *arena)
 {
@@ -121,11 +99,12 @@ static struct like *find_or_enter(struct emp_arena *arena, struct level *l, uint
         emp_arena_reserve(arena, l->likes, l->count, l->cap);
         at = l->count++;
     } else { // the stalest of the next few
-        at = l->hand;
+        at = l->hand %= l->count;
         for (uint32_t i = 0; i < LOOKED_AT; i++, l->hand = (l->hand + 1) % l->count)
             if (l->likes[l->hand].touched < l->likes[at].touched)
                 at = l->hand;
-        emp_map_del(&l->by_key, l->likes[at].key);
+        if (l->likes[at].key)
+            emp_map_del(&l->by_key, l->likes[at].key);
     }
     l->likes[at] = (struct like){.key = key};
     emp_map_put(&l->by_key, key, at);
@@ -165,23 +144,6 @@ static double middle(const struct emp_duration_state *s, const struct emp_durati
     return sum;
 }
 
-static double error_quantile(const struct emp_duration_state *s, uint32_t known, double q)
-{
-    double pooled = 0, total = 0, below = 0;
-    for (int i = 0; i < BINS; i++)
-        pooled += s->pooled[i];
-    double scale = pooled > 0 ? ERRORS_PRIOR / pooled : 0;
-    for (int i = 0; i < BINS; i++)
-        total += s->errors[known][i] + scale * s->pooled[i];
-    for (int i = 0; i < BINS; i++) {
-        double mass = s->errors[known][i] + scale * s->pooled[i];
-        if (mass > 0 && below + mass >= q * total)
-            return (i + (q * total - below) / mass - BINS / 2) * BIN_WIDTH;
-        below += mass;
-    }
-    return BINS / 2 * BIN_WIDTH;
-}
-
 static int64_t to_ms(double log_ms)
 {
     double ms = exp(fmin(log_ms, 40));
@@ -195,28 +157,18 @@ bool emp_duration_guess(const struct emp_duration *d, const struct emp_duration_
     struct emp_duration_guess g;
     if (!s->observed)
         return false;
-    double m = middle(s, job, &g.known);
-    g.p05_ms = to_ms(m + error_quantile(s, g.known, 0.05));
-    g.p50_ms = to_ms(m + error_quantile(s, g.known, 0.5));
-    g.p90_ms = to_ms(m + error_quantile(s, g.known, 0.9));
-    g.p95_ms = to_ms(m + error_quantile(s, g.known, 0.95));
+    static const double q[] = {0.05, 0.5, 0.9, 0.95};
+    double m = middle(s, job, &g.known), off[4];
+    emp_conform_quantiles(&s->errors[g.known], &s->pooled, ERRORS_PRIOR, q, 4, off);
+    g.p05_ms = to_ms(m + off[0]);
+    g.p50_ms = to_ms(m + off[1]);
+    g.p90_ms = to_ms(m + off[2]);
+    g.p95_ms = to_ms(m + off[3]);
     *ret = g;
     return true;
 }
 
 /* ---- learning ---- */
-
-static void count_error(struct emp_duration_state *s, uint32_t known, double error)
-{
-    int bin = (int)floor(error / BIN_WIDTH) + BINS / 2;
-    bin = bin < 0 ? 0 : bin < BINS ? bin : BINS - 1;
-    for (int i = 0; i < BINS; i++) {
-        s->pooled[i] *= (float)KEEP_ERRORS;
-        s->errors[known][i] *= (float)KEEP_ERRORS;
-    }
-    s->pooled[bin]++;
-    s->errors[known][bin]++;
-}
 
 static void settle(struct emp_duration_state *s)
 {
@@ -257,7 +209,8 @@ void emp_duration_observe(struct emp_duration *d, const struct emp_duration_job 
     y = log((double)(ms < EMP_DURATION_MS_MAX ? ms : EMP_DURATION_MS_MAX));
     if (s->observed) {
         double error = y - middle(s, job, &known);
-        count_error(s, known, error);
+        emp_conform_count(&s->errors[known], error, KEEP_ERRORS);
+        emp_conform_count(&s->pooled, error, KEEP_ERRORS);
     }
     features(job, x);
     keys(job, key);
@@ -270,7 +223,9 @@ void emp_duration_observe(struct emp_duration *d, const struct emp_duration_job 
         like->weight = (float)(like->weight * levels[l].keep + 1);
         like->off = (float)(like->off * levels[l].keep + within(left));
         like->touched = s->observed;
+        s->level[l].changed |= UINT64_C(1) << (uint32_t)(like - s->level[l].likes) / PAGE;
         left -= off;
     }
     s->load += LOAD_GAIN * (within(left) - s->load);
+    s->changed = true;
 }

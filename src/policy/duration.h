@@ -8,8 +8,7 @@
  * well the job's like is known. Both forget.
  *
  * Bounded: EMP_DURATION_LIKES_MAX likes of each level; the one that was seen least lately makes
- * room. Pure, deterministic, arena-owned; one thread. Nothing is persisted: some hundred jobs teach
- * it anew. */
+ * room. Pure, deterministic, arena-owned; one thread. */
 #ifndef EMP_POLICY_DURATION_H
 #define EMP_POLICY_DURATION_H
 
@@ -47,5 +46,20 @@ void emp_duration_observe(struct emp_duration *d, const struct emp_duration_job 
 /* false, *ret untouched: nothing was observed yet. */
 bool emp_duration_guess(const struct emp_duration *d, const struct emp_duration_job *job,
                         struct emp_duration_guess *ret);
+
+/* Durability: what was learned as numbered rows, at most EMP_DURATION_ROWS_MAX. One that changed
+ * since it was last handed out, its bytes in `arena`; false when none did. Hand-out clears the
+ * mark: the caller makes it durable, all of one turn together. */
+enum { EMP_DURATION_ROWS_MAX = 257, EMP_DURATION_ROW_BYTES_MAX = 8 * 1024 };
+struct emp_duration_row {
+    uint32_t number;
+    const void *bytes;
+    uint32_t length;
+};
+bool emp_duration_changed(struct emp_duration *d, struct emp_arena *arena,
+                          struct emp_duration_row *ret);
+/* Into a fresh one, rows in any order: 0, or EMP_E_INVALID for bytes that were not written by the
+ * above (nothing changed). */
+int emp_duration_load(struct emp_duration *d, const struct emp_duration_row *row);
 
 #endif

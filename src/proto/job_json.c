@@ -3,6 +3,7 @@
  * own. */
 #include "proto/job_json.h"
 
+#include "proto/job_work.h"
 #include "proto/requirements.h"
 #include "proto/shape.h"
 
@@ -139,6 +140,7 @@ static int spec_of(struct emp_arena *a, const char *text, size_t len, struct emp
     if (e < 0)
         return e;
     s.spec.payload_bytes = s.parts.payload.len;
+    emp_job_work_read(s.parts.payload, &s.spec.work);
     s.spec.body_hash = emp_str_hash((struct emp_str){text, (uint32_t)len});
     *spec = s.spec;
     if (parts)

@@ -86,6 +86,10 @@ static const struct emp_pack_field spec_fields[] = {
     FIELD(23, BOOL, emp_job_spec, wait),
     FIELD(24, U32, emp_job_spec, payload_bytes),
     FIELD(25, HASH, emp_job_spec, body_hash),
+    FIELD(26, F32, emp_job_spec, work.steps),
+    FIELD(27, F32, emp_job_spec, work.pixels),
+    FIELD(28, F32, emp_job_spec, work.images),
+    FIELD(29, F32, emp_job_spec, work.frames),
 };
 static const struct emp_job_spec spec_defaults = {
     .priority = 50, .workflow_priority = NAN, .max_retries = 3};

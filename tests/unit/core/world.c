@@ -88,6 +88,9 @@ static void keep_facts(struct world *w, struct emp_machine_facts *f)
         caps[i].text = keep(w, caps[i].text);
     }
     f->caps = caps;
+    f->gpus = emp_arena_dup(&w->store_arena, f->gpus, f->gpu_count * sizeof *f->gpus);
+    for (uint32_t i = 0; i < f->gpu_count; i++)
+        f->gpus[i].model = keep(w, f->gpus[i].model);
 }
 
 static const struct emp_job_spec *spec_of(const struct world *w, emp_job_num num)
@@ -99,8 +102,27 @@ static const struct emp_job_spec *spec_of(const struct world *w, emp_job_num num
     return NULL;
 }
 
+/* The last row of each key. */
+static void keep_learned(struct world *w, const struct emp_change_learned *l)
+{
+    size_t i = 0;
+    while (i < w->row_count && !emp_str_eq(w->rows[i].learned.key, l->key))
+        i++;
+    if (i == w->row_count) {
+        emp_arena_reserve(&w->store_arena, w->rows, w->row_count, w->row_cap);
+        w->rows[w->row_count++] =
+            (struct emp_change){.kind = EMP_CHANGE_LEARNED, .learned.key = keep(w, l->key)};
+    }
+    w->rows[i].learned.length = l->length;
+    w->rows[i].learned.bytes = emp_arena_dup(&w->store_arena, l->bytes, l->length);
+}
+
 static void persist(struct world *w, const struct emp_change *change)
 {
+    if (change->kind == EMP_CHANGE_LEARNED) {
+        keep_learned(w, &change->learned);
+        return;
+    }
     emp_arena_reserve(&w->store_arena, w->changes, w->change_count, w->change_cap);
     struct emp_change *c = &w->changes[w->change_count++];
     *c = *change;
@@ -119,6 +141,7 @@ static void persist(struct world *w, const struct emp_change *change)
     } else if (c->kind == EMP_CHANGE_MODEL) {
         c->model.name = keep(w, c->model.name);
         c->model.category = keep(w, c->model.category);
+        c->model.kind = keep(w, c->model.kind);
         c->model.path = keep(w, c->model.path);
         c->model.urls = keep_all(w, c->model.urls, c->model.url_count);
     } else {
@@ -142,6 +165,9 @@ void world_restart(struct world *w)
     for (size_t i = 0; i < w->change_count; i++)
         if (w->changes[i].kind == EMP_CHANGE_MODEL || w->changes[i].kind == EMP_CHANGE_MACHINE)
             emp_core_restore(w->core, &w->changes[i]);
+    for (size_t i = 0; i < w->row_count; i++)
+        if (w->rows[i].learned.length)
+            emp_core_restore(w->core, &w->rows[i]);
     for (size_t i = 0; i < w->change_count; i++) {
         struct emp_change c = w->changes[i];
         if (c.kind != EMP_CHANGE_JOB || job_seen_later(w, i))

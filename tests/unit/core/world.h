@@ -20,6 +20,8 @@ struct world {
     /* store: everything persisted, latest last */
     struct emp_change *changes;
     size_t change_count, change_cap;
+    struct emp_change *rows; /* what was learned: the last of each key; length 0: deleted */
+    size_t row_count, row_cap;
     emp_job_num last_num;
     struct emp_reply reply; /* the last one */
     void (*on_action)(struct world *w, const struct emp_action *a);

@@ -1,6 +1,7 @@
 /* Run times: laws that are known must be found, intervals hold what they promise, limits hold. */
 #include "policy/duration.h"
 
+#include "base/error.h"
 #include "check.h"
 #include "domain/limits.h"
 
@@ -155,12 +156,62 @@ static void odd_jobs_do_no_harm(void **state)
     emp_arena_release(&arena);
 }
 
+/* Saved now and then, only what changed, and loaded into a fresh one: it guesses the same and goes
+ * on learning the same. */
+static void rows_bring_it_back(void **state)
+{
+    (void)state;
+    struct saved {
+        unsigned char bytes[EMP_DURATION_ROW_BYTES_MAX];
+        uint32_t length;
+    };
+    struct saved *rows = calloc(EMP_DURATION_ROWS_MAX, sizeof *rows);
+    struct emp_arena arena;
+    struct emp_random r;
+    struct emp_duration d, back;
+    struct emp_duration_row row;
+    emp_arena_init(&arena, 0);
+    emp_random_init(&r, 5);
+    emp_duration_init(&d, &arena);
+    emp_duration_init(&back, &arena);
+    assert_false(emp_duration_changed(&d, &arena, &row));
+    for (int i = 0; i < 9000; i++) {
+        struct made m;
+        make(&m, &r, 30);
+        emp_duration_observe(&d, &m.job, (int64_t)m.truth_ms);
+        while (i % 500 == 499 && emp_duration_changed(&d, &arena, &row)) {
+            assert_true(row.number < EMP_DURATION_ROWS_MAX && row.length <= sizeof rows->bytes);
+            memcpy(rows[row.number].bytes, row.bytes, row.length);
+            rows[row.number].length = row.length;
+        }
+    }
+    for (uint32_t n = EMP_DURATION_ROWS_MAX; n-- > 0;) {
+        row = (struct emp_duration_row){n, rows[n].bytes, rows[n].length};
+        assert_int_equal(emp_duration_load(&back, &row), rows[n].length ? 0 : EMP_E_INVALID);
+        row.length--;
+        assert_int_equal(emp_duration_load(&back, &row), EMP_E_INVALID);
+    }
+    for (int i = 0; i < 3000; i++) {
+        struct made m;
+        struct emp_duration_guess a, b;
+        make(&m, &r, 30);
+        assert_true(emp_duration_guess(&d, &m.job, &a) && emp_duration_guess(&back, &m.job, &b));
+        check_case(i, a.p05_ms == b.p05_ms && a.p50_ms == b.p50_ms && a.p95_ms == b.p95_ms &&
+                          a.known == b.known);
+        emp_duration_observe(&d, &m.job, (int64_t)m.truth_ms);
+        emp_duration_observe(&back, &m.job, (int64_t)m.truth_ms);
+    }
+    emp_arena_release(&arena);
+    free(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_law_is_found_and_its_noise_covered),
         cmocka_unit_test(the_unknown_becomes_known),
         cmocka_unit_test(odd_jobs_do_no_harm),
+        cmocka_unit_test(rows_bring_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
