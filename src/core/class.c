@@ -402,7 +402,7 @@ void emp_class_dequeue(struct emp_core *c, struct class *k, struct job *j)
 static struct job *overdue_head(const struct emp_core *c, const struct class *k)
 {
     struct job *oldest = NULL;
-    for (int t = 0; t < EMP_TIER_COUNT; t++) {
+    for (int t = 0; t < EMP_TIER_COUNT && !c->policy->strict_order; t++) {
         struct job *j = k->by_age[t].first;
         /* one that is set aside in this very pass is in no heap */
         if (j == NULL || j->place == EMP_HEAP_OUT)

@@ -38,8 +38,9 @@ static const struct emp_measure_policy clairvoyant = {
 };
 static const struct emp_measure_policy unlimited = {
     .name = "unlimited",
-    .about = "a bound: every model in every GPU's memory, all GPUs average",
-    .core = &emp_policy_default,
+    .about =
+        "a bound: every model in every GPU's memory, all GPUs average, first come first served",
+    .core = &emp_policy_unlimited,
     .no_models = true,
 };
 

@@ -19,6 +19,7 @@ struct emp_measure_policy {
 extern const struct emp_measure_policy *const emp_measure_policies[];          /* ends with NULL */
 const struct emp_measure_policy *emp_measure_policy_find(struct emp_str name); /* NULL: unknown */
 
-extern const struct emp_policy emp_policy_incumbent, emp_policy_least_loaded, emp_policy_affinity;
+extern const struct emp_policy emp_policy_incumbent, emp_policy_least_loaded, emp_policy_affinity,
+    emp_policy_unlimited;
 
 #endif

@@ -1,0 +1,53 @@
+/* Small runs of the measuring engine: a scenario and a trace as text, a policy by its name, a seed.
+ * What such a run says of itself is its figures, and when each job was where. Whoever reads a test
+ * should be able to compute what it expects: messages take 25 ms each way, machines are there after
+ * 75 ms, nothing else takes time but what the scenario says. */
+#ifndef EMP_TESTS_SIM_BENCH_H
+#define EMP_TESTS_SIM_BENCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sim/measure/measure.h"
+
+enum { BENCH_DELAY_MS = 25 };
+
+/* A job, by its number: the order of submission, from 1. Times in ms, -1: it never was there. */
+struct bench_job {
+    int64_t submitted, assigned, computes, done, ended;
+    int32_t machine;   /* of its last attempt */
+    uint32_t attempts; /* assignments */
+};
+
+struct bench {
+    struct emp_scenario scenario;
+    struct emp_trace trace;
+    struct emp_measure_figures figures;
+    struct bench_job *jobs; /* [1 … job_count]; [0] is nobody */
+    uint32_t job_count;
+    char *log; /* all that happened */
+};
+
+/* `trace` NULL: one is generated from the seed. Both stay until bench_release. */
+void bench_init(struct bench *b, const char *scenario, const char *trace, uint64_t seed);
+void bench_select(struct bench *b, const char *from, const char *to);
+void bench_release(struct bench *b);
+/* Fails the test at a violation. Runs after each other on one trace are each other's equals. */
+void bench_run(struct bench *b, const char *policy, uint64_t seed);
+
+/* How many lines of the log have these words in them. */
+uint32_t bench_lines(const struct bench *b, const char *words);
+
+#define bench_near(value, expected, by)                                                  \
+    do {                                                                                 \
+        double v_ = (value), e_ = (expected);                                            \
+        if (!(v_ >= e_ - (by) && v_ <= e_ + (by)))                                       \
+            fail_msg("%s:%d: %s is %.9g, not %.9g", __FILE__, __LINE__, #value, v_, e_); \
+    } while (0)
+
+#endif
