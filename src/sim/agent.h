@@ -92,6 +92,8 @@ bool emp_sim_agent_has(const struct emp_sim_agent *a, uint32_t model); /* whole 
 struct emp_sim_file *emp_sim_agent_file(struct emp_sim_agent *a, uint32_t model);
 /* Bytes that its fetches have yet to bring, as of now. */
 int64_t emp_sim_agent_fetch_left(const struct emp_sim_agent *a);
+/* Bytes of the model that are there, what a fetch has brought so far included. */
+int64_t emp_sim_agent_fetched(const struct emp_sim_agent *a, uint32_t model);
 struct emp_now emp_sim_agent_now(const struct emp_sim_agent *a);
 
 /* ---- the network's end ---- */

@@ -128,9 +128,24 @@ static void settle(struct emp_sim_agent *a)
     }
 }
 
+/* By each fetch that flows, since it was booked last. */
+static int64_t came_since(const struct emp_sim_agent *a)
+{
+    return a->flowing ? share_of(a) * (a->system->world.now - a->flowed_at) / 1000 : 0;
+}
+
+int64_t emp_sim_agent_fetched(const struct emp_sim_agent *a, uint32_t model)
+{
+    const struct emp_sim_file *file = model < a->file_cap ? &a->files[model] : NULL;
+    if (file == NULL || file->fetch == NULL || !file->fetch->flows)
+        return file ? file->bytes : 0;
+    int64_t bytes = file->bytes + came_since(a);
+    return bytes < file->fetch->plan.end_bytes ? bytes : file->fetch->plan.end_bytes;
+}
+
 int64_t emp_sim_agent_fetch_left(const struct emp_sim_agent *a)
 {
-    int64_t came = a->flowing ? share_of(a) * (a->system->world.now - a->flowed_at) / 1000 : 0;
+    int64_t came = came_since(a);
     int64_t left = 0;
     for (const struct emp_sim_fetch *f = a->fetches; f; f = f->next) {
         int64_t own = f->plan.end_bytes - a->files[f->model].bytes - (f->flows ? came : 0);

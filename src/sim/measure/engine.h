@@ -32,8 +32,10 @@ struct emp_measure_copy {
     bool had;     /* it was here before, in this life */
     bool present; /* whole */
     bool used;    /* since it came */
-    bool second;  /* another machine had it when it came */
-    int64_t bytes;
+    bool second;  /* it came while counting, and another machine had it */
+    bool fetching;
+    int64_t from;  /* bytes that were there when the fetch began */
+    int64_t bytes; /* of it that are there, fetches under way left out */
 };
 
 /* A place in the fleet, and the machine that stands there now. */
@@ -72,6 +74,7 @@ struct emp_measure {
     uint32_t *model_number; /* in the system, of a trace's model; 0: not in the catalogue */
     struct emp_sim_timer submit, sample;
     bool counting;
+    emp_mono_ms counting_since; /* what machines began earlier counts from then on */
 
     struct emp_measure_place *places; /* [scenario->machines] */
     struct emp_measure_place **place_of_agent;

@@ -128,6 +128,7 @@ static void submit(struct emp_measure *m, uint32_t job)
     if (m->jobs[job].counted && !m->counting) {
         emp_measure_fleet_count_until_now(m);
         m->counting = true;
+        m->counting_since = emp_measure_now(m);
     }
     /* in a large fleet the best start is looked for now and then */
     if (m->jobs[job].counted && job % (1 + m->scenario->machines / 64) == 0)

@@ -31,27 +31,49 @@ static uint32_t *holders_of(struct emp_measure *m, uint32_t model)
     return &m->holders[model];
 }
 
-/* Bytes that need not have been moved: those of a model that this machine had before, and those of
- * a second copy that nobody came to use. */
+/* Bytes that need not have been moved: those of a model that this machine had before, those of a
+ * second copy that nobody came to use, and those of a half that was deleted. */
 static void redundant(struct emp_measure *m, int64_t bytes)
 {
     if (m->counting)
         m->redundant_bytes += bytes;
 }
 
-static void copy_came(struct emp_measure *m, struct emp_measure_place *p, struct emp_str name)
+/* Whatever comes over a link counts, also what is never whole. */
+static void moved(struct emp_measure *m, struct emp_measure_copy *c, int64_t until)
 {
-    uint32_t model = emp_sim_model_find(&m->system, name);
-    struct emp_measure_copy *c = copy_at(m, p, model);
-    uint32_t *holders = holders_of(m, model);
-    c->bytes = m->system.models[model].model.bytes;
-    if (m->counting) {
-        m->fetches++;
-        m->bytes_fetched += c->bytes;
-    }
+    int64_t bytes = until > c->from ? until - c->from : 0;
+    c->fetching = false;
+    c->bytes = until;
+    if (!m->counting)
+        return;
+    m->bytes_fetched += bytes;
     if (c->had)
-        redundant(m, c->bytes);
-    c->second = *holders > 0 && !c->had; /* else its bytes are counted already */
+        redundant(m, bytes);
+}
+
+static void copy_begins(struct emp_measure *m, struct emp_measure_place *p,
+                        const struct emp_model *model, int64_t kept)
+{
+    struct emp_measure_copy *c = copy_at(m, p, emp_sim_model_find(&m->system, model->name));
+    c->fetching = true;
+    c->from = kept;
+}
+
+static void copy_came(struct emp_measure *m, struct emp_measure_place *p,
+                      const struct emp_machine_event *e)
+{
+    uint32_t model = emp_sim_model_find(&m->system, e->fetch_done.model);
+    struct emp_measure_copy *c = copy_at(m, p, model);
+    if (e->fetch_done.code) {
+        moved(m, c, e->fetch_done.kept_bytes);
+        return;
+    }
+    uint32_t *holders = holders_of(m, model);
+    moved(m, c, m->system.models[model].model.bytes);
+    m->fetches += m->counting;
+    /* had: its bytes are counted already */
+    c->second = m->counting && *holders > 0 && !c->had;
     c->present = c->had = true;
     c->used = false;
     ++*holders;
@@ -80,6 +102,23 @@ static struct emp_measure_hand *hand_of(struct emp_measure_place *p, uint32_t jo
 static void hand_drop(struct emp_measure_place *p, struct emp_measure_hand *h)
 {
     *h = p->hands[--p->hand_count];
+}
+
+/* From when it counts what the machine does with it. */
+static int64_t since(const struct emp_measure *m, emp_mono_ms at)
+{
+    return emp_measure_now(m) - (at > m->counting_since ? at : m->counting_since);
+}
+
+/* It is over before it computed, or before it had ended. */
+static void hand_in_vain(struct emp_measure *m, const struct emp_measure_hand *h)
+{
+    if (!m->counting)
+        return;
+    if (h->begun_at >= 0)
+        m->wasted_ms += since(m, h->computes_at >= 0 ? h->computes_at : h->begun_at);
+    else if (m->jobs[h->job].counted)
+        m->download_wait_ms += emp_measure_now(m) - m->jobs[h->job].arrived_at;
 }
 
 static void note_hits(struct emp_measure *m, struct emp_sim_agent *a, uint32_t job)
@@ -141,7 +180,7 @@ static void computes(struct emp_measure *m, struct emp_sim_agent *a, emp_job_num
     h->ends_at = h->computes_at + emp_measure_run_ms(m, p, job);
     m->jobs[job].started_at = h->computes_at;
     if (m->counting)
-        m->wasted_ms += h->computes_at - h->begun_at;
+        m->wasted_ms += since(m, h->begun_at);
 }
 
 /* ---- what is watched ---- */
@@ -153,8 +192,8 @@ static void machine_event(void *ctx, struct emp_sim_agent *a, const struct emp_m
         arrives(m, a, &e->message->assign);
     else if (e->kind == EMP_MACHINE_EVENT_RUN_STARTED)
         computes(m, a, e->run_started.job);
-    else if (e->kind == EMP_MACHINE_EVENT_FETCH_DONE && e->fetch_done.code == 0)
-        copy_came(m, emp_measure_place_of(m, a), e->fetch_done.model);
+    else if (e->kind == EMP_MACHINE_EVENT_FETCH_DONE)
+        copy_came(m, emp_measure_place_of(m, a), e);
 }
 
 static void machine_action(void *ctx, struct emp_sim_agent *a, const struct emp_machine_action *x)
@@ -163,15 +202,21 @@ static void machine_action(void *ctx, struct emp_sim_agent *a, const struct emp_
     struct emp_measure_place *p = emp_measure_place_of(m, a);
     if (x->kind == EMP_MACHINE_RUN) {
         begins(m, a, x->run->job);
+    } else if (x->kind == EMP_MACHINE_FETCH) {
+        copy_begins(m, p, x->fetch.model, x->fetch.kept_bytes);
     } else if (x->kind == EMP_MACHINE_DELETE) {
         uint32_t model = emp_sim_model_find(&m->system, x->del.model);
         m->evictions += m->counting && !x->del.half;
+        if (x->del.half)
+            redundant(m, copy_at(m, p, model)->bytes);
         copy_goes(m, copy_at(m, p, model), model);
     } else if (x->kind == EMP_MACHINE_SEND &&
                (x->send.kind == EMP_MESSAGE_RETURNED || x->send.kind == EMP_MESSAGE_FAILED)) {
         struct emp_measure_hand *h = hand_of(p, emp_measure_job_of(m, x->send.finished.job));
-        if (h && h->begun_at < 0)
+        if (h && h->begun_at < 0) {
+            hand_in_vain(m, h);
             hand_drop(p, h);
+        }
     }
 }
 
@@ -184,8 +229,10 @@ static void run_ended(void *ctx, struct emp_sim_agent *a, emp_job_num num, uint3
     if (h == NULL || h->attempt != attempt)
         return;
     emp_measure_picture_hand(m, p, h);
-    if (m->counting && h->computes_at >= 0)
-        *(code ? &m->wasted_ms : &m->busy_ms) += emp_measure_now(m) - h->computes_at;
+    if (code)
+        hand_in_vain(m, h);
+    else if (m->counting && h->computes_at >= 0)
+        m->busy_ms += since(m, h->computes_at);
     hand_drop(p, h);
 }
 
@@ -196,13 +243,14 @@ static void agent_down(void *ctx, struct emp_sim_agent *a)
     for (uint32_t i = 0; i < p->hand_count; i++)
         emp_measure_picture_hand(m, p, &p->hands[i]);
     emp_measure_picture_down(m, p);
-    for (uint32_t i = 0; i < p->hand_count && m->counting; i++) {
-        m->attempts_lost++;
-        if (p->hands[i].computes_at >= 0)
-            m->wasted_ms += emp_measure_now(m) - p->hands[i].computes_at;
+    for (uint32_t i = 0; i < p->hand_count; i++) {
+        m->attempts_lost += m->jobs[p->hands[i].job].counted;
+        hand_in_vain(m, &p->hands[i]);
     }
     p->hand_count = 0;
     for (size_t i = 0; i < p->copy_cap; i++) {
+        if (p->copies[i].fetching)
+            moved(m, &p->copies[i], emp_sim_agent_fetched(a, (uint32_t)i));
         copy_goes(m, &p->copies[i], (uint32_t)i);
         p->copies[i] = (struct emp_measure_copy){0};
     }
