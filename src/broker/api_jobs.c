@@ -10,7 +10,8 @@
 /* ------------------------------------------------------------------ job objects */
 
 static void write_job(struct emp_writer *w, struct emp_broker *b, const char *name,
-                      const struct emp_store_job *job, bool attempts, struct emp_arena *a)
+                      const struct emp_store_job *job, bool attempts, const struct emp_eta *eta,
+                      struct emp_arena *a)
 {
     char id[EMP_JOB_ID_TEXT];
     struct emp_progress progress;
@@ -22,7 +23,7 @@ static void write_job(struct emp_writer *w, struct emp_broker *b, const char *na
         .result_blob = job->result,
         .max_retries_default = b->o.settings->retry.max_retries,
         .percent = -1,
-        .expected_start_ms = -1,
+        .eta = eta,
         .now = emp_wall_now(),
     };
 
@@ -40,21 +41,59 @@ static void write_job(struct emp_writer *w, struct emp_broker *b, const char *na
     emp_view_job(w, name, &v, a);
 }
 
-void emp_api_job(const struct emp_call *c)
+static void answer_job(const struct emp_peer *p, const struct emp_store_job *job,
+                       const struct emp_eta *eta, struct emp_arena *a)
 {
-    struct emp_arena a;
-    struct emp_store_job job;
     struct emp_buf body;
     struct emp_writer w;
 
-    emp_arena_init(&a, 0);
-    if (emp_api_job_of(c, EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS, &a, &job) >= 0) {
-        emp_api_begin_success(&w, &body);
-        write_job(&w, c->peer.broker, "job", &job, true, &a);
-        emp_api_end_success(&w);
-        emp_answer_json(&c->peer, 200, &body);
+    emp_api_begin_success(&w, &body);
+    write_job(&w, p->broker, "job", job, true, eta, a);
+    emp_api_end_success(&w);
+    emp_answer_json(p, 200, &body);
+}
+
+/* A live one: the core is asked for its times. */
+struct show {
+    struct emp_op op;
+    struct emp_store_job job;
+    struct emp_eta eta;
+    bool told;
+};
+
+static void show_run(struct emp_broker *b, struct emp_op *op)
+{
+    struct show *s = (struct show *)op;
+
+    s->told = emp_core_expect(b->core, emp_loop_now(), s->job.record.num, &s->eta) == 0;
+    if (s->told)
+        s->eta.reason = emp_str_copy(&op->arena, s->eta.reason);
+}
+
+/* What the store said stands, whatever becomes of commits. */
+static void show_finish(struct emp_broker *b, struct emp_op *op, int code)
+{
+    struct show *s = (struct show *)op;
+
+    (void)b;
+    answer_job(&op->peer, &s->job, code == 0 && s->told ? &s->eta : NULL, &op->arena);
+}
+
+static const struct emp_op_type show_type = {.name = "job", .run = show_run, .finish = show_finish};
+
+void emp_api_job(const struct emp_call *c)
+{
+    struct show *s = emp_op_new(sizeof *s, &show_type, &c->peer);
+    unsigned want = EMP_STORE_BODY | EMP_STORE_RESULT | EMP_STORE_ATTEMPTS;
+
+    int r = emp_api_job_of(c, want, &s->op.arena, &s->job);
+    if (r >= 0 && !emp_job_state_terminal(s->job.record.state)) {
+        emp_api_post(c, &s->op);
+        return;
     }
-    emp_arena_release(&a);
+    if (r >= 0)
+        answer_job(&c->peer, &s->job, NULL, &s->op.arena);
+    emp_op_free(&s->op);
 }
 
 /* ------------------------------------------------------------------ the list */
@@ -101,7 +140,7 @@ void emp_api_job_list(const struct emp_call *c)
     emp_api_begin_success(&w, &body);
     emp_write_array(&w, "jobs");
     for (uint32_t i = 0; i < list.count; i++)
-        write_job(&w, c->peer.broker, NULL, &list.jobs[i], false, &a);
+        write_job(&w, c->peer.broker, NULL, &list.jobs[i], false, NULL, &a);
     emp_write_end(&w);
     emp_write_u64(&w, "total", list.total);
     emp_api_end_success(&w);

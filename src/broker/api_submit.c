@@ -16,6 +16,7 @@ struct outcome {
     int code; /* 0 or EMP_E_* */
     emp_job_num job;
     int64_t retry_after_ms;
+    const struct emp_eta *eta;   /* NULL: of a repeated key's job nothing is told */
     const struct emp_error *err; /* where code < 0 and there is more to say */
 };
 
@@ -26,6 +27,8 @@ static void outcome_take(struct outcome *o, struct emp_arena *a, const struct em
     o->retry_after_ms = reply->retry_after_ms;
     if (reply->code < 0)
         o->err = emp_arena_dup(a, &reply->error, sizeof reply->error);
+    else if (!reply->duplicate)
+        o->eta = emp_arena_dup(a, &reply->eta, sizeof reply->eta);
 }
 
 /* The error of an outcome, or of commits that fail (`failing` < 0). */
@@ -132,7 +135,7 @@ static void submit_answer(const struct emp_peer *p, const struct outcome *o, int
     emp_job_id_format(p->broker->secret, o->job, id);
     emp_buf_init(&body, 1024);
     emp_writer_init(&w, &body);
-    emp_view_submitted(&w, NULL, id, emp_wall_now());
+    emp_view_submitted(&w, NULL, id, emp_wall_now(), o->eta);
     emp_answer_json(p, 201, &body);
 }
 
@@ -234,6 +237,7 @@ static void batch_finish(struct emp_broker *b, struct emp_op *op, int code)
     struct emp_writer w;
     struct emp_error err;
     char id[EMP_JOB_ID_TEXT];
+    emp_wall_ms now = emp_wall_now();
 
     if (code < 0) {
         outcome_error(NULL, code, &err);
@@ -246,11 +250,11 @@ static void batch_finish(struct emp_broker *b, struct emp_op *op, int code)
         const struct outcome *o = &t->outcomes[i];
         if (o->code < 0) {
             outcome_error(o, 0, &err);
-            emp_view_batch_element(&w, NULL, &err);
+            emp_view_batch_element(&w, NULL, &err, 0, NULL);
             continue;
         }
         emp_job_id_format(b->secret, o->job, id);
-        emp_view_batch_element(&w, id, NULL);
+        emp_view_batch_element(&w, id, NULL, now, o->eta);
     }
     emp_write_end(&w);
     emp_api_end_success(&w);

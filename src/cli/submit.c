@@ -238,6 +238,30 @@ static int print_id(const struct emp_cli *cli, const char *id, struct emp_error 
     return r;
 }
 
+/* What the answer says of its times, for people: on stderr, when they watch the terminal. */
+static void tell_times(const struct emp_cli *cli, const struct emp_json *reply)
+{
+    char start[EMP_SPAN_TEXT_MAX], end[EMP_SPAN_TEXT_MAX], late[EMP_SPAN_TEXT_MAX];
+    struct emp_str why = emp_view_text(reply, "waiting_reason");
+    emp_wall_ms now = emp_view_time(reply, "timestamp");
+    if (cli->json || emp_options_has(&cli->options, "watch") || !emp_terminal_live(stdout))
+        return;
+    if (why.len) {
+        struct emp_buf out;
+        emp_buf_init(&out, 4096);
+        emp_buf_addz(&out, "waits: ");
+        emp_text_safe(why, 0, &out);
+        fprintf(stderr, "%s\n", out.failed ? "waits" : out.data);
+        emp_buf_release(&out);
+    } else if (emp_view_time(reply, "estimated_completion")) {
+        fprintf(stderr,
+                "expected to start in %s and to be done in %s; in nine of ten cases by %s\n",
+                emp_between_text(now, emp_view_time(reply, "estimated_start"), start),
+                emp_between_text(now, emp_view_time(reply, "estimated_completion"), end),
+                emp_between_text(now, emp_view_time(reply, "estimated_completion_p90"), late));
+    }
+}
+
 static int post(struct emp_client *c, const char *path, struct emp_str body, const char *key,
                 struct emp_reply *reply, struct emp_error *err)
 {
@@ -258,6 +282,8 @@ static int post_job(struct emp_cli *cli, struct emp_client *c, struct emp_str bo
         r = emp_fail(err, EMP_E_PROTOCOL, NULL, "the broker's reply names no job_id");
     if (r == 0)
         r = print_id(cli, keep_id(cli, s, id), err);
+    if (r == 0)
+        tell_times(cli, reply.json);
     emp_reply_release(&reply);
     return r;
 }
@@ -385,7 +411,8 @@ const struct emp_command emp_command_submit = {
     .summary = "Submit a job, or with --file many, and print the ids.",
     .text = "  emp submit simulation --payload '{\"duration_ms\":500}' --watch\n"
             "  emp submit image --payload @job.json --model sdxl.safetensors --priority 80\n"
-            "  emp submit --file batch.json\n",
+            "  emp submit --file batch.json\n"
+            "\nOn a terminal it says, too, when a job is expected to start and to be done.\n",
     .options = options,
     .client = true,
     .args_max = 1,

@@ -98,8 +98,9 @@ void emp_attempt_assign(struct emp_core *c, struct job *j, struct machine *m,
     keep_decision(c, j, d);
     const struct emp_route_terms *t = &d->candidates[0].terms;
     int64_t ready_us = (t->fetch > t->slot_free ? t->fetch : t->slot_free) + t->load;
-    j->expected_end = c->now.mono + ready_us / 1000 +
-                      (int64_t)((double)j->class->mean_ms * emp_machine_speed(m));
+    j->starts_at = c->now.mono + ready_us / 1000;
+    j->expected_end = j->starts_at + (int64_t)((double)j->class->mean_ms * emp_machine_speed(m));
+    emp_eta_went(c, j);
     j->left_at = 0;
     running_insert(m, j);
     emp_machine_busy(c, m, 1);
@@ -329,6 +330,7 @@ static void learn(struct emp_core *c, struct job *j, struct machine *m,
     int64_t expected = j->class->mean_ms;
     double speed = m->speed.value > 0 ? m->speed.value : 1;
     emp_core_learn_run(c, j, m, end->run_ms);
+    emp_eta_learn_from(c, j);
     emp_class_learn(c, j->class, (int64_t)((double)end->run_ms / speed));
     if (expected > 0 && end->run_ms > 0 && j->class->own &&
         j->class->own->estimate.observations > 8) {

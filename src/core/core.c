@@ -37,7 +37,7 @@ static void init_tables(struct emp_core *c)
     struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
                               &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
                               &c->recent_key_index, &c->finished_index,  &c->flow_by_key,
-                              &c->model_by_path,    &c->kind_by_name};
+                              &c->model_by_path,    &c->kind_by_name,    &c->line_by_key};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         emp_map_init(maps[i], a);
     emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));
@@ -61,6 +61,7 @@ struct emp_core *emp_core_new(const struct emp_settings *settings, const struct 
     emp_arena_init(&c->note_arena, 0);
     emp_intern_init(&c->names, &c->arena);
     emp_duration_init(&c->duration, &c->arena);
+    emp_eta_errors_init(&c->eta);
     init_tables(c);
     c->recent_keys = emp_arena_array(&c->arena, struct idempotency_entry, IDEMPOTENCY_RECENT);
     c->finished = emp_arena_array(&c->arena, struct emp_job_num_attempt, FINISHED_RECENT);
@@ -265,9 +266,12 @@ void emp_core_step(struct emp_core *c, struct emp_now now, const struct emp_even
     emp_arena_reset(&c->scratch);
     c->now = now;
     c->out = out;
+    c->submitted = NULL;
     handlers[e->kind](c, e);
     due(c);
     emp_core_schedule(c);
+    if (c->submitted) /* and what became of it in this very step */
+        emp_eta_tell_submitted(c, c->submitted, &out->items[c->submitted_reply].reply.reply.eta);
     c->out = NULL;
 }
 

@@ -24,6 +24,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "domain/change.h"
+#include "domain/eta.h"
 #include "domain/message.h"
 #include "domain/settings.h"
 #include "policy/planner.h"
@@ -100,6 +101,7 @@ struct emp_reply {
     emp_job_num job;
     bool duplicate;         /* SUBMIT: the idempotency key's first job */
     int64_t retry_after_ms; /* with QUEUE_FULL */
+    struct emp_eta eta;     /* SUBMIT: what the job, if new, is told */
     struct emp_error error;
 };
 enum emp_notice_kind {
@@ -177,6 +179,11 @@ struct emp_core_job_view {
 };
 int emp_core_job(const struct emp_core *c, emp_job_num num,
                  struct emp_core_job_view *ret); /* 0 or EMP_E_NOT_FOUND: not live */
+
+/* When a live job is expected to start and end, as it is now; the machines are weighed for it, so
+ * it is O(machines) for a waiting one. 0 or EMP_E_NOT_FOUND. Strings until the next step or look.
+ */
+int emp_core_expect(struct emp_core *c, struct emp_now now, emp_job_num num, struct emp_eta *ret);
 
 /* Why a live job is where it is. A waiting one is evaluated now over all machines; an assigned one
  * gives the decision that was taken. Strings in `arena` or the core's, until the next step. */

@@ -134,6 +134,13 @@ static struct emp_duration_job duration_job(struct emp_core *c, const struct job
     };
 }
 
+bool emp_core_guess_run(struct emp_core *c, const struct job *j, const struct machine *m,
+                        struct emp_duration_guess *ret)
+{
+    struct emp_duration_job work = duration_job(c, j, m);
+    return emp_duration_guess(&c->duration, &work, ret);
+}
+
 void emp_core_learn_run(struct emp_core *c, const struct job *j, const struct machine *m,
                         int64_t run_ms)
 {
@@ -154,12 +161,16 @@ int64_t emp_job_left_ms(const struct emp_core *c, struct job *j)
         int64_t run = (int64_t)((double)j->class->mean_ms * emp_machine_speed(j->machine));
         return left > run ? left : run > LEAST_MS ? run : LEAST_MS;
     }
+    int64_t reckoned = j->left_ms;
     if (j->left_at == 0 || age * FRESH_PART > j->left_ms) {
         double speed = emp_machine_speed(j->machine);
         double ran = (double)(c->now.mono - j->computes_at) / speed;
-        j->left_ms = (int64_t)((double)run_left_ms(j->class, ran) * speed);
-        j->left_at = c->now.mono;
+        reckoned = (int64_t)((double)run_left_ms(j->class, ran) * speed);
         age = 0;
+        if (c->out) { /* a look from outside leaves no trace */
+            j->left_ms = reckoned;
+            j->left_at = c->now.mono;
+        }
     }
-    return j->left_ms - age > LEAST_MS ? j->left_ms - age : LEAST_MS;
+    return reckoned - age > LEAST_MS ? reckoned - age : LEAST_MS;
 }

@@ -40,8 +40,8 @@ static const char *nobody_fits(struct emp_core *c, struct class *k, struct emp_a
     return "every machine that fits is draining, quarantined, or cannot hold or fetch its models";
 }
 
-static const char *why_waiting(struct emp_core *c, const struct job *j, const struct verdict *v,
-                               struct emp_arena *arena)
+const char *emp_core_why_waiting(struct emp_core *c, const struct job *j, const struct verdict *v,
+                                 struct emp_arena *arena)
 {
     if (j->timer_place != EMP_HEAP_OUT)
         return emp_arena_printf(arena, "backs off after a failed attempt; next try in %.1f s",
@@ -85,7 +85,7 @@ static void explain_waiting(struct emp_core *c, struct job *j, struct emp_arena 
         x->fallback = emp_core_fallback(&v, v.best);
         x->waiting_for = emp_core_name(c, v.best->machine->name);
     }
-    x->reason = emp_str_z(why_waiting(c, j, &v, arena));
+    x->reason = emp_str_z(emp_core_why_waiting(c, j, &v, arena));
 }
 
 int emp_core_explain(struct emp_core *c, struct emp_now now, emp_job_num num,

@@ -17,6 +17,7 @@
 #include "domain/copy.h"
 #include "policy/duration.h"
 #include "policy/estimate.h"
+#include "policy/eta.h"
 #include "policy/evict.h"
 #include "policy/fair.h"
 #include "policy/heat.h"
@@ -72,8 +73,20 @@ struct load_kind {
 };
 
 struct job;
+struct machine;
+struct verdict;
 struct job_list {
     struct job *first, *last; /* in order of arrival */
+};
+
+/* What scheduling saw for a class when it last weighed the machines: eta.c. */
+struct foresight {
+    emp_mono_ms at;
+    int64_t slot_ms, fetch_ms, load_ms; /* at the best machine */
+    const struct machine *machine;      /* that one, while it is of this name */
+    uint32_t machine_name;
+    uint32_t slots; /* of all that would do */
+    bool known, any;
 };
 
 struct class
@@ -109,6 +122,9 @@ struct class
     uint64_t runnable_version;  /* fleet_version at which runnable was found */
     emp_wall_ms runnable_until; /* then the machine that could run it is forgotten */
     bool runnable;
+    struct foresight seen;
+    char *why; /* when nothing was seen: why not; NULL: never */
+    uint32_t why_len;
     uint32_t estimated_at; /* observations that run_ms, mean_ms and pool rest on */
 };
 
@@ -116,6 +132,13 @@ struct class
 struct grudge {
     uint32_t machine; /* number */
     bool settled;
+};
+
+/* What a job was told at its submission, from then. */
+struct told {
+    int64_t start_ms, end_ms; /* as foreseen */
+    uint8_t start_kind, end_kind;
+    bool is;
 };
 
 struct job {
@@ -139,6 +162,8 @@ struct job {
     uint32_t attempt;
     struct machine *machine; /* NULL unless assigned */
     emp_wall_ms assigned_at, started_at;
+    emp_mono_ms starts_at; /* expected, with its models loaded */
+    struct told told;
     emp_mono_ms expected_end, due; /* due: timer heap's key */
     emp_mono_ms computes_at;       /* in progress: since then */
     emp_mono_ms left_at;           /* when left_ms was reckoned; 0: not */
@@ -252,6 +277,23 @@ struct model_entry {
     bool modifies;      /* by its kind: emp_model_kind_modifies */
 };
 
+/* Waiting jobs of one pool and service, by rank: eta.c. */
+enum { LINE_PLACES = 1024, LINE_CAME = 256 };
+struct line_place {
+    int64_t rank;
+    double ahead_ms; /* run times of all before */
+};
+struct line {
+    emp_mono_ms at; /* of the places; since then: */
+    double went_ms;
+    struct line_place came[LINE_CAME]; /* with the run time of each */
+    uint32_t came_count;
+    double all_ms;
+    double stretch; /* a job's time with its machine, over its run time */
+    struct line_place *places;
+    uint32_t count;
+};
+
 struct idempotency_entry {
     uint64_t key, body_hash;
     emp_job_num job;
@@ -314,6 +356,14 @@ struct emp_core {
     size_t model_count, model_order_cap;
 
     struct emp_duration duration;
+    struct emp_eta_errors eta;
+    struct line *lines;
+    size_t line_count, line_cap;
+    struct emp_map line_by_key;
+    int64_t looked_second; /* machines were weighed for telling times, so often in it */
+    uint32_t looks;
+    struct job *submitted; /* in this step; its reply is action number: */
+    size_t submitted_reply;
     struct emp_learned_item *learned; /* changed, not yet written */
     size_t learned_count, learned_cap;
     bool learned_dirty; /* that, or the duration's */
@@ -477,6 +527,20 @@ double emp_machine_speed(
 
 /* NULL: no name. Finds or makes. */
 struct load_kind *emp_core_load_kind(struct emp_core *c, uint32_t name);
+
+bool emp_core_guess_run(struct emp_core *c, const struct job *j, const struct machine *m,
+                        struct emp_duration_guess *ret);
+
+/* eta.c */
+void emp_eta_saw(struct emp_core *c, struct class *k, const struct verdict *v);
+void emp_eta_came(struct emp_core *c, const struct job *j); /* it was submitted, and waits */
+void emp_eta_went(struct emp_core *c, const struct job *j); /* it got a machine */
+void emp_eta_tell_submitted(struct emp_core *c, struct job *j, struct emp_eta *ret);
+void emp_eta_learn_from(struct emp_core *c, const struct job *j);
+
+/* explain.c: a sentence, in the arena */
+const char *emp_core_why_waiting(struct emp_core *c, const struct job *j, const struct verdict *v,
+                                 struct emp_arena *arena);
 
 /* learned.c */
 void emp_learned_changed(struct emp_core *c, struct emp_learned_mark *mark, enum emp_learned what,

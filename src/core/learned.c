@@ -1,9 +1,9 @@
 /* What was learned, into rows for the store and back: run times of each class (run/KEY), what they
  * hang on (duration/N), how long models and kinds of models load (load/NAME, kind/NAME), how fast
- * machines are (speed/ID). What changed is written every five seconds, all of one turn together, so
- * that a broker that dies loses that much at most. Rows are as many as what they tell of: that of a
- * model goes with its catalogue entry, that of a machine when it is forgotten; of models that
- * machines brought with them none is kept. */
+ * machines are (speed/ID), how far off times were that were told (eta/N). What changed is written
+ * every five seconds, all of one turn together, so that a broker that dies loses that much at most.
+ * Rows are as many as what they tell of: that of a model goes with its catalogue entry, that of a
+ * machine when it is forgotten; of models that machines brought with them none is kept. */
 #include "core/internal.h"
 
 #include <math.h>
@@ -113,6 +113,14 @@ static void save_durations(struct emp_core *c)
                 row.bytes, row.length);
 }
 
+static void save_eta(struct emp_core *c)
+{
+    struct emp_eta_row row;
+    while (emp_eta_changed(&c->eta, c->out->arena, &row))
+        row_put(c, "eta", emp_str_z(emp_arena_printf(c->out->arena, "%u", row.number)), row.bytes,
+                row.length);
+}
+
 void emp_learned_save(struct emp_core *c)
 {
     static void (*const save[])(struct emp_core *, uint32_t) = {
@@ -129,6 +137,7 @@ void emp_learned_save(struct emp_core *c)
         save[c->learned[i].what](c, c->learned[i].name);
     c->learned_count = 0;
     save_durations(c);
+    save_eta(c);
 }
 
 void emp_learned_forget_model(struct emp_core *c, struct model_entry *e)
@@ -175,6 +184,13 @@ static void restore_duration(struct emp_core *c, struct emp_str name,
                           &(struct emp_duration_row){(uint32_t)number, l->bytes, l->length});
 }
 
+static void restore_eta(struct emp_core *c, struct emp_str name, const struct emp_change_learned *l)
+{
+    uint64_t number;
+    if (number_of(name, 10, &number) && number < EMP_ETA_ROWS)
+        emp_eta_load(&c->eta, &(struct emp_eta_row){(uint32_t)number, l->bytes, l->length});
+}
+
 static void restore_load(struct emp_core *c, struct emp_str name,
                          const struct emp_change_learned *l)
 {
@@ -208,7 +224,7 @@ void emp_learned_restore(struct emp_core *c, const struct emp_change_learned *l)
     } kinds[] = {
         {EMP_STR("run/"), restore_run},     {EMP_STR("duration/"), restore_duration},
         {EMP_STR("load/"), restore_load},   {EMP_STR("kind/"), restore_kind},
-        {EMP_STR("speed/"), restore_speed},
+        {EMP_STR("speed/"), restore_speed}, {EMP_STR("eta/"), restore_eta},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct emp_str p = kinds[i].prefix;

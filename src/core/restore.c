@@ -98,6 +98,7 @@ static void start_attempt(struct emp_core *c, struct job *j)
 {
     int64_t ran = j->started_at ? c->now.wall - j->started_at : 0;
     j->expected_end = c->now.mono + (ran < j->class->mean_ms ? j->class->mean_ms - ran : 0);
+    j->starts_at = c->now.mono;
     j->computes_at = c->now.mono - (ran > 0 ? ran : 0);
     j->left_at = 0;
     if (j->state != EMP_JOB_IN_PROGRESS)

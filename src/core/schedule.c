@@ -413,6 +413,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
         return false;
     struct verdict v;
     emp_core_decide(c, k, j, &v);
+    emp_eta_saw(c, k, &v);
     if (v.chosen) {
         struct emp_decision d;
         emp_core_decision_fill(c, k, &v, &d);

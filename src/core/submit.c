@@ -230,6 +230,8 @@ static void admit(struct emp_core *c, const struct emp_event *e)
     change->spec = s;
     change->body = e->submit.body;
     emp_core_reply(c, e->request, j->num);
+    c->submitted = j;
+    c->submitted_reply = c->out->count - 1;
     emp_job_notify(c, j, EMP_NOTICE_SUBMITTED);
     emp_plan_note_use(c, j);
     emp_job_wait(c, j, 0);

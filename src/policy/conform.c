@@ -14,7 +14,7 @@ void emp_conform_count(struct emp_conform *c, double error, double keep)
     c->bins[bin]++;
 }
 
-static double total(const struct emp_conform *c)
+double emp_conform_weight(const struct emp_conform *c)
 {
     double sum = 0;
     for (uint32_t i = 0; i < EMP_CONFORM_BINS; i++)
@@ -25,8 +25,8 @@ static double total(const struct emp_conform *c)
 void emp_conform_quantiles(const struct emp_conform *own, const struct emp_conform *all,
                            double prior, const double *q, uint32_t n, double *out)
 {
-    double pooled = total(all), scale = pooled > 0 ? prior / pooled : 0, below = 0;
-    double sum = total(own) + scale * pooled;
+    double pooled = emp_conform_weight(all), scale = pooled > 0 ? prior / pooled : 0, below = 0;
+    double sum = emp_conform_weight(own) + scale * pooled;
     uint32_t k = 0;
     for (uint32_t i = 0; i < EMP_CONFORM_BINS && k < n && sum > 0; i++) {
         double mass = own->bins[i] + scale * all->bins[i];

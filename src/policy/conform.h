@@ -18,6 +18,8 @@ struct emp_conform {
 /* Counts one error; each earlier one keeps `keep` (0 … 1) of its weight. NaN: passed over. */
 void emp_conform_count(struct emp_conform *c, double error, double keep);
 
+double emp_conform_weight(const struct emp_conform *c); /* errors that it holds, faded ones less */
+
 /* Quantiles q[0 … n), ascending, of own errors and of all together (`all`, may be `own`), the
  * latter weighing `prior` errors. Interpolated inside the bin; 0 each when there are none. */
 void emp_conform_quantiles(const struct emp_conform *own, const struct emp_conform *all,

@@ -189,6 +189,24 @@ static void write_retries(struct emp_writer *w, const struct emp_job_view *v, co
         emp_write_time(w, "retry_at", r->not_before);
 }
 
+/* What is known of its times, or why nothing is. */
+static void write_eta(struct emp_writer *w, const struct emp_eta *eta, emp_wall_ms now)
+{
+    const struct {
+        const char *name;
+        int64_t ms;
+    } times[] = {
+        {"estimated_start", eta->start_p50_ms},
+        {"estimated_start_p90", eta->start_p90_ms},
+        {"estimated_completion", eta->finish_p50_ms},
+        {"estimated_completion_p90", eta->finish_p90_ms},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i].ms >= 0)
+            emp_write_time(w, times[i].name, now + times[i].ms);
+    emp_write_str_opt(w, "waiting_reason", eta->reason);
+}
+
 /* How long it took, how far it is, when it is expected to be done. */
 static void write_progress(struct emp_writer *w, const struct emp_job_view *v)
 {
@@ -196,10 +214,11 @@ static void write_progress(struct emp_writer *w, const struct emp_job_view *v)
     const struct emp_attempt *a = &r->attempt;
     if (emp_job_state_terminal(r->state) && a->started_at > 0 && r->finished_at >= a->started_at)
         emp_write_i64(w, "processing_time", r->finished_at - a->started_at);
-    if (r->state == EMP_JOB_IN_PROGRESS && a->started_at > 0 && r->decision.estimated_run_ms > 0)
+    if (v->eta && !emp_job_state_terminal(r->state))
+        write_eta(w, v->eta, v->now);
+    else if (r->state == EMP_JOB_IN_PROGRESS && a->started_at > 0 &&
+             r->decision.estimated_run_ms > 0)
         emp_write_time(w, "estimated_completion", a->started_at + r->decision.estimated_run_ms);
-    if (r->state == EMP_JOB_PENDING && v->expected_start_ms >= 0)
-        emp_write_time(w, "estimated_start", v->now + v->expected_start_ms);
     if (r->state == EMP_JOB_COMPLETED)
         emp_write_i64(w, "progress", 100);
     else if (v->percent >= 0 && !emp_job_state_terminal(r->state))
@@ -323,17 +342,21 @@ void emp_view_error(struct emp_writer *w, const char *name, const struct emp_err
     emp_write_end(w);
 }
 
-void emp_view_submitted(struct emp_writer *w, const char *name, const char *job_id, emp_wall_ms now)
+void emp_view_submitted(struct emp_writer *w, const char *name, const char *job_id, emp_wall_ms now,
+                        const struct emp_eta *eta)
 {
     emp_write_object(w, name);
     emp_write_bool(w, "success", true);
     emp_write_z(w, "job_id", job_id);
     emp_write_z(w, "message", "Job submitted successfully");
     emp_write_time(w, "timestamp", now);
+    if (eta)
+        write_eta(w, eta, now);
     emp_write_end(w);
 }
 
-void emp_view_batch_element(struct emp_writer *w, const char *job_id, const struct emp_error *err)
+void emp_view_batch_element(struct emp_writer *w, const char *job_id, const struct emp_error *err,
+                            emp_wall_ms now, const struct emp_eta *eta)
 {
     emp_write_object(w, NULL);
     if (err && err->code != 0) {
@@ -341,6 +364,8 @@ void emp_view_batch_element(struct emp_writer *w, const char *job_id, const stru
     } else {
         emp_write_bool(w, "success", true);
         emp_write_z(w, "job_id", job_id);
+        if (eta)
+            write_eta(w, eta, now);
     }
     emp_write_end(w);
 }

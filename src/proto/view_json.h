@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "domain/change.h"
+#include "domain/eta.h"
 #include "domain/job.h"
 #include "domain/machine.h"
 #include "domain/message.h"
@@ -30,7 +31,7 @@ struct emp_job_view {
     int32_t max_retries_default; /* shown where the spec says -1 */
     float percent;               /* of a running job; < 0: not known */
     struct emp_str progress_text;
-    int64_t expected_start_ms; /* of a waiting job, from `now`; < 0: not known */
+    const struct emp_eta *eta; /* from `now`; NULL: nobody was asked */
     emp_wall_ms now;
 };
 /* The job object of GET /api/jobs/:id and of the list. `scratch` holds what is parsed on the way.
@@ -114,12 +115,15 @@ void emp_view_pool(struct emp_writer *w, const char *name, const struct emp_pool
 void emp_view_error(struct emp_writer *w, const char *name, const struct emp_error *err,
                     emp_wall_ms now);
 
-/* {"success":true,"job_id":…,"message":"Job submitted successfully","timestamp":…} */
-void emp_view_submitted(struct emp_writer *w, const char *name, const char *job_id,
-                        emp_wall_ms now);
+/* {"success":true,"job_id":…,"message":"Job submitted successfully","timestamp":…}, then what of
+ * its times is known: estimated_start, estimated_start_p90, estimated_completion,
+ * estimated_completion_p90, or waiting_reason. eta NULL: none. */
+void emp_view_submitted(struct emp_writer *w, const char *name, const char *job_id, emp_wall_ms now,
+                        const struct emp_eta *eta);
 
-/* An element of a batch's answer: {"success":true,"job_id":…} or
+/* An element of a batch's answer: {"success":true,"job_id":…} and times as above, or
  * {"success":false,"error":…,"code":…,"field":…}. err NULL or code 0: good. */
-void emp_view_batch_element(struct emp_writer *w, const char *job_id, const struct emp_error *err);
+void emp_view_batch_element(struct emp_writer *w, const char *job_id, const struct emp_error *err,
+                            emp_wall_ms now, const struct emp_eta *eta);
 
 #endif

@@ -49,8 +49,9 @@ describe('submissions', { concurrency: 4 }, () => {
         assert.equal(ctx.prefix, 'x/', 'ctx is taken, and not shown');
         const list = (await broker.get('/api/jobs')).body;
         assert.equal(list.total, 1);
-        const { attempts, ...inList } = shown;
-        assert.deepEqual(list.jobs, [inList], 'a list shows the same, without attempts');
+        const { attempts, waiting_reason: why, ...inList } = shown;
+        assert.equal(why, 'no machine is connected');
+        assert.deepEqual(list.jobs, [inList], 'a list shows the same, without attempts and times');
         assert.equal(attempts.length, 0);
     }));
 

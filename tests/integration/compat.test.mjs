@@ -8,7 +8,8 @@ describe('compatibility', { concurrency: 4 }, () => {
         const broker = await w.broker();
         const posted = await broker.post('/api/jobs', { service_required: 'simulation', priority: 70, customer_id: 'c1', payload: { a: 1 } });
         assert.equal(posted.status, 201);
-        assert.deepEqual(Object.keys(posted.body), ['success', 'job_id', 'message', 'timestamp']);
+        /* What is new stands behind what these clients read: times, or, without a machine, why there are none. */
+        assert.deepEqual(Object.keys(posted.body), ['success', 'job_id', 'message', 'timestamp', 'waiting_reason']);
         assert.equal(posted.body.message, 'Job submitted successfully');
         const got = await broker.get(`/api/jobs/${posted.body.job_id}`);
         assert.deepEqual(Object.keys(got.body), ['success', 'job', 'timestamp']);

@@ -13,7 +13,9 @@ struct emp_measure_job {
     emp_mono_ms arrived_at;           /* at the machine of its last attempt */
     emp_mono_ms started_at, ended_at; /* computing, of its last attempt; -1: not yet */
     int32_t run_ms;                   /* on the mean machine */
-    uint8_t pool;                     /* meant for */
+    /* told at submission, from then; -1: nothing */
+    int32_t told_start_ms, told_start_p90_ms, told_end_ms, told_end_p90_ms;
+    uint8_t pool; /* meant for */
     uint8_t tier;
     bool first_use, counted, completed;
     bool hit_gpu, hit_resident, hit_disk; /* of its last attempt */

@@ -99,6 +99,27 @@ static void waits(struct emp_measure *m, struct emp_measure_figures *f)
     f->slowdown = waits_of(v, n);
 }
 
+static void told_one(struct emp_measure *m, bool of_end, int32_t least_ms,
+                     struct emp_measure_told *f)
+{
+    double *off = emp_arena_array(&m->arena, double, m->job_count);
+    double *part = emp_arena_array(&m->arena, double, m->job_count);
+    size_t n = 0;
+    for (uint32_t i = 0; i < m->job_count; i++) {
+        const struct emp_measure_job *j = &m->jobs[i];
+        int32_t p50 = of_end ? j->told_end_ms : j->told_start_ms;
+        int32_t p90 = of_end ? j->told_end_p90_ms : j->told_start_p90_ms;
+        int64_t took = (of_end ? j->ended_at : j->started_at) - j->submitted_at;
+        if (!j->counted || !j->completed || p50 < least_ms)
+            continue;
+        off[n] = (double)(took > p50 ? took - p50 : p50 - took) / 1000;
+        part[n++] = took > 0 ? (double)(took > p50 ? took - p50 : p50 - took) / (double)took : 0;
+        count(&f->p90, took <= p90);
+    }
+    f->median_error_s = waits_of(off, n).p50;
+    f->median_error = waits_of(part, n).p50;
+}
+
 /* Busy machines of mean speed, over the time in which jobs were submitted. */
 static void load(const struct emp_measure *m, struct emp_measure_figures *f)
 {
@@ -153,6 +174,9 @@ void emp_measure_figures_make(struct emp_measure *m, struct emp_measure_figures 
     for (uint32_t i = 0; i < m->job_count; i++)
         if (m->jobs[i].counted)
             count_job(&m->jobs[i], f);
+    told_one(m, false, 0, &f->told_start);
+    told_one(m, false, EMP_MEASURE_WAITS_MS, &f->told_wait);
+    told_one(m, true, 0, &f->told_end);
     waits(m, f);
     load(m, f);
     fleet(m, f);

@@ -45,6 +45,21 @@ static void put_pools(struct emp_writer *w, const struct emp_measure_figures *f)
     emp_write_end(w);
 }
 
+/* `part`: the error as a part of the time too, where times are not about nothing. */
+static void put_told(struct emp_writer *w, const char *name, const struct emp_measure_told *t,
+                     bool part)
+{
+    emp_write_object(w, name);
+    emp_write_u64(w, "jobs", t->p90.jobs);
+    if (t->p90.jobs) {
+        emp_write_double(w, "median_error_s", t->median_error_s);
+        if (part)
+            emp_write_double(w, "median_error", t->median_error);
+        put_share(w, "p90_covers", t->p90);
+    }
+    emp_write_end(w);
+}
+
 static void put_service(struct emp_writer *w, const struct emp_measure_figures *f)
 {
     emp_write_u64(w, "jobs", f->jobs);
@@ -64,6 +79,11 @@ static void put_service(struct emp_writer *w, const struct emp_measure_figures *
     put_waits(w, "slowdown", &f->slowdown);
     emp_write_double(w, "completion", f->jobs ? (double)f->completed / (double)f->jobs : 0);
     put_share(w, "best_machine", f->best_machine);
+    emp_write_object(w, "eta");
+    put_told(w, "start", &f->told_start, false);
+    put_told(w, "start_of_waiting", &f->told_wait, true);
+    put_told(w, "finish", &f->told_end, true);
+    emp_write_end(w);
 }
 
 static void put_cost(struct emp_writer *w, const struct emp_measure_figures *f)

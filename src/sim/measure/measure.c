@@ -51,6 +51,8 @@ static void make_jobs(struct emp_measure *m)
             .best_at = EMP_NEVER,
             .started_at = -1,
             .ended_at = -1,
+            .told_start_ms = -1,
+            .told_end_ms = -1,
             .run_ms = (int32_t)emp_scenario_run_ms(m->scenario, t, row),
             .pool = meant_for(m->scenario, row),
             .tier = row->tier,
@@ -144,6 +146,7 @@ static void submit(struct emp_measure *m, uint32_t job)
         .max_retries = -1,
         .tier = row->tier,
         .timeout_ms = JOB_LIMIT_MS,
+        .work = {.steps = (float)row->steps, .images = (float)row->images},
         .wait = true,
     };
     emp_sim_broker_submit(m->system.broker, job + 1, emp_sim_work_new(m->system.broker, &work));

@@ -24,6 +24,7 @@ enum {
     EMP_MEASURE_POOLS_MAX = 16,
     EMP_MEASURE_LATE_MS = 10000,   /* a wait within this is a good one */
     EMP_MEASURE_PROMPT_MS = 5000,  /* … of a short job beside heavy ones */
+    EMP_MEASURE_WAITS_MS = 1000,   /* who is told so is told to wait */
     EMP_MEASURE_SHORT_MS = 30000,  /* run time of a short job, and when it should be done */
     EMP_MEASURE_BEST_MS = 1000,    /* so close to the best start in hindsight counts as it */
     EMP_MEASURE_SAMPLE_MS = 60000, /* gauges are read this often */
@@ -50,6 +51,13 @@ struct emp_measure_share {
 
 struct emp_measure_waits {
     double p50, p90, p95, p99, max, mean; /* seconds; all 0 without jobs */
+};
+
+/* What jobs were told at submission against what came: seconds between the time told as p50 and the
+ * true one, in the middle; that as a part of the true one; within what was told as p90. */
+struct emp_measure_told {
+    double median_error_s, median_error;
+    struct emp_measure_share p90;
 };
 
 struct emp_measure_pool {
@@ -79,9 +87,11 @@ struct emp_measure_figures {
     struct emp_measure_share hit_gpu, hit_resident, hit_disk;
     struct emp_measure_share best_machine;
     struct emp_measure_share short_done; /* jobs that run under 30 s: done within 30 s */
-    struct emp_measure_share prompt;     /* jobs meant for the first pool: started within 5 s */
-    double download_wait_s;              /* jobs' time between arriving at a machine and having all
-                                            models there, total */
+    /* of those that were told, and completed; told_wait: starts of those told to wait a second */
+    struct emp_measure_told told_start, told_wait, told_end;
+    struct emp_measure_share prompt; /* jobs meant for the first pool: started within 5 s */
+    double download_wait_s;          /* jobs' time between arriving at a machine and having all
+                                        models there, total */
     int64_t bytes_fetched, redundant_bytes;
     uint64_t fetches, evictions, attempts, attempts_lost;
     double machine_hours, busy_hours; /* busy: computing */

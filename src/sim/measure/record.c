@@ -256,16 +256,31 @@ static void agent_down(void *ctx, struct emp_sim_agent *a)
     }
 }
 
+static int32_t whole(int64_t ms)
+{
+    return ms > INT32_MAX ? INT32_MAX : (int32_t)ms;
+}
+
+static void told(struct emp_measure_job *j, const struct emp_eta *eta)
+{
+    j->told_start_ms = whole(eta->start_p50_ms);
+    j->told_start_p90_ms = whole(eta->start_p90_ms);
+    j->told_end_ms = whole(eta->finish_p50_ms);
+    j->told_end_p90_ms = whole(eta->finish_p90_ms);
+}
+
 static void released(void *ctx, const struct emp_action *action)
 {
     struct emp_measure *m = ctx;
     if (action->kind == EMP_ACTION_REPLY && action->reply.request) {
         uint32_t job = (uint32_t)action->reply.request - 1;
-        if (action->reply.reply.code)
+        if (action->reply.reply.code) {
             emp_sim_violation(&m->system.world, "job %u was refused: %s", job,
                               action->reply.reply.error.text);
-        else
-            m->job_of_num[action->reply.reply.job] = job;
+            return;
+        }
+        m->job_of_num[action->reply.reply.job] = job;
+        told(&m->jobs[job], &action->reply.reply.eta);
     } else if (action->kind == EMP_ACTION_NOTIFY && action->notice.kind == EMP_NOTICE_ENDED) {
         uint32_t job = emp_measure_job_of(m, action->notice.job);
         m->jobs[job].completed = action->notice.state == EMP_JOB_COMPLETED;

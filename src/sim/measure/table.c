@@ -64,6 +64,30 @@ static double best(const struct emp_measure_figures *f)
 {
     return 100 * emp_measure_part(f->best_machine);
 }
+static double start_error(const struct emp_measure_figures *f)
+{
+    return f->told_start.median_error_s;
+}
+static double start_covers(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->told_start.p90);
+}
+static double wait_error(const struct emp_measure_figures *f)
+{
+    return f->told_wait.median_error_s;
+}
+static double wait_covers(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->told_wait.p90);
+}
+static double end_error(const struct emp_measure_figures *f)
+{
+    return f->told_end.median_error_s;
+}
+static double end_covers(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->told_end.p90);
+}
 static double hit_gpu(const struct emp_measure_figures *f)
 {
     return 100 * emp_measure_part(f->hit_gpu);
@@ -145,6 +169,13 @@ const struct emp_measure_line emp_measure_lines[] = {
      "of jobs that compute for less than 30 s, those that are done 30 s after submission"},
     {"slowdown p95", slowdown, 2, -1, "(wait + run) / run; 19 of 20 jobs have less"},
     {"best machine, %", best, 2, 1, "started within a second of the best machine in hindsight"},
+    {"start told: off by, s", start_error, 2, -1,
+     "between the start that jobs were told at submission (p50) and the true one, in the middle"},
+    {"  within its p90, %", start_covers, 2, 0, "jobs that started by the p90 told; 90 is right"},
+    {"  told to wait: off by, s", wait_error, 2, -1, "the same of those told a second or more"},
+    {"  within its p90, %", wait_covers, 2, 0, "…"},
+    {"end told: off by, s", end_error, 2, -1, "the same of their ends"},
+    {"  within its p90, %", end_covers, 2, 0, "…"},
     {"all models in GPU, %", hit_gpu, 2, 1,
      "jobs that came to a machine with all their models in GPU memory"},
     {"  in GPU or RAM", hit_resident, 2, 1, "… in GPU memory or RAM"},

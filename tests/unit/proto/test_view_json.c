@@ -46,6 +46,11 @@ static void shows(const char *text)
 static const struct emp_job_spec plain_spec = {
     .service = {"simulation", 10}, .priority = 50, .workflow_priority = NAN, .max_retries = -1};
 
+static const struct emp_eta soon = {.start_p50_ms = 2500,
+                                    .start_p90_ms = EMP_ETA_UNKNOWN,
+                                    .finish_p50_ms = EMP_ETA_UNKNOWN,
+                                    .finish_p90_ms = EMP_ETA_UNKNOWN};
+
 static void a_job_that_waits(void **state)
 {
     struct emp_job_record r = {.num = 1, .state = EMP_JOB_PENDING, .submitted_at = T0};
@@ -55,7 +60,7 @@ static void a_job_that_waits(void **state)
                              .body = EMP_STR("{\"service_required\":\"simulation\"}"),
                              .max_retries_default = 3,
                              .percent = -1,
-                             .expected_start_ms = 2500,
+                             .eta = &soon,
                              .now = T0 + 1000};
     (void)state;
     emp_view_job(&w, NULL, &v, &arena);
@@ -108,7 +113,6 @@ static void a_job_that_completed_on_its_second_machine(void **state)
         .attempt_count = 2,
         .max_retries_default = 3,
         .percent = 40,
-        .expected_start_ms = -1,
         .now = T0 + 5000};
     (void)state;
     spec.customer = EMP_STR("c1");
@@ -159,12 +163,8 @@ static void a_job_that_failed(void **state)
         .error = EMP_STR("no \"luck\""),
         .error_code = EMP_E_JOB_FAILED,
         .attempt = {.number = 3, .outcome = EMP_OUTCOME_FAILED, .machine = EMP_STR("m")}};
-    struct emp_job_view v = {.id = "ID",
-                             .record = &r,
-                             .spec = &plain_spec,
-                             .max_retries_default = 3,
-                             .percent = -1,
-                             .expected_start_ms = -1};
+    struct emp_job_view v = {
+        .id = "ID", .record = &r, .spec = &plain_spec, .max_retries_default = 3, .percent = -1};
     (void)state;
     emp_view_job(&w, NULL, &v, &arena);
     shows(
@@ -182,8 +182,7 @@ static void a_job_cancelled_while_it_waited_has_no_machine(void **state)
                                .submitted_at = T0,
                                .finished_at = T0,
                                .attempt = {.number = 2, .outcome = EMP_OUTCOME_FAILED}};
-    struct emp_job_view v = {
-        .id = "ID", .record = &r, .spec = &plain_spec, .percent = -1, .expected_start_ms = -1};
+    struct emp_job_view v = {.id = "ID", .record = &r, .spec = &plain_spec, .percent = -1};
     (void)state;
     emp_view_job(&w, NULL, &v, &arena);
     assert_null(strstr(buf.data, "machine_id"));
@@ -202,8 +201,7 @@ static void the_contexts_retry_count_wins(void **state)
         "{\"payload\":{\"ctx\":{\"retryCount\":4}}}",
     };
     struct emp_job_record r = {.state = EMP_JOB_PENDING, .submitted_at = T0, .counted_attempts = 1};
-    struct emp_job_view v = {
-        .id = "ID", .record = &r, .spec = &plain_spec, .percent = -1, .expected_start_ms = -1};
+    struct emp_job_view v = {.id = "ID", .record = &r, .spec = &plain_spec, .percent = -1};
     (void)state;
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         v.body = emp_str_z(bodies[i]);
@@ -387,9 +385,9 @@ static void answers(void **state)
     emp_write_array(&w, NULL);
     emp_view_error(&w, NULL, &err, T0);
     emp_view_error(&w, NULL, &bare, T0);
-    emp_view_submitted(&w, NULL, "ID", T0);
-    emp_view_batch_element(&w, "ID", NULL);
-    emp_view_batch_element(&w, NULL, &err);
+    emp_view_submitted(&w, NULL, "ID", T0, NULL);
+    emp_view_batch_element(&w, "ID", NULL, T0, NULL);
+    emp_view_batch_element(&w, NULL, &err, T0, NULL);
     emp_write_end(&w);
     shows("[{\"success\":false,\"error\":\"priority: \\\"x\\\" is not a "
           "number\",\"code\":\"invalid\",\"field\":\"priority\","
@@ -402,6 +400,29 @@ static void answers(void **state)
           "\"job_id\":\"ID\"},{\"success\":false,\"error\":\"priority: \\\"x\\\" is not a "
           "number\",\"code\":\"invalid\","
           "\"field\":\"priority\"}]");
+}
+
+/* Behind what clients of the existing system read. */
+static void an_answer_with_times(void **state)
+{
+    static const struct emp_eta all = {.start_p50_ms = 0,
+                                       .start_p90_ms = 1500,
+                                       .finish_p50_ms = 60000,
+                                       .finish_p90_ms = 90000},
+                                none = {-1, -1, -1, -1, EMP_STR("no machine is connected")};
+    (void)state;
+    emp_write_array(&w, NULL);
+    emp_view_submitted(&w, NULL, "ID", T0, &all);
+    emp_view_batch_element(&w, "ID", NULL, T0, &none);
+    emp_write_end(&w);
+    shows("[{\"success\":true,\"job_id\":\"ID\",\"message\":\"Job submitted successfully\","
+          "\"timestamp\":\"2023-11-14T22:13:20.000Z\","
+          "\"estimated_start\":\"2023-11-14T22:13:20.000Z\","
+          "\"estimated_start_p90\":\"2023-11-14T22:13:21.500Z\","
+          "\"estimated_completion\":\"2023-11-14T22:14:20.000Z\","
+          "\"estimated_completion_p90\":\"2023-11-14T22:14:50.000Z\"},"
+          "{\"success\":true,\"job_id\":\"ID\","
+          "\"waiting_reason\":\"no machine is connected\"}]");
 }
 
 static void a_notice(void **state)
@@ -436,6 +457,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_decision, setup, teardown),
         cmocka_unit_test_setup_teardown(a_decision_that_is_still_to_be_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(a_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_with_times, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pool_that_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(a_model_and_a_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(answers, setup, teardown),
