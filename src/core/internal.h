@@ -188,11 +188,13 @@ struct progress {
 struct copy {
     uint32_t model;
     emp_mono_ms fetching_since;
+    emp_mono_ms came_at; /* on the disk, as far as was seen; 0: before it was first heard of */
     int64_t bytes;
     enum emp_residency residency;
     bool in_use;
-    bool warm;   /* in its model's list of warm ones */
-    double uses; /* as policy/evict.h counts them */
+    bool planned; /* its fetch was begun for the plan */
+    bool warm;    /* in its model's list of warm ones */
+    double uses;  /* as policy/evict.h counts them */
     emp_mono_ms last_use;
     struct emp_heat heat;
 };
@@ -601,7 +603,11 @@ enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candid
 /* plan.c */
 void emp_plan_note_use(struct emp_core *c, const struct job *j);
 void emp_plan_note_start(struct emp_core *c, const struct job *j, int64_t bytes_fetched);
-void emp_plan_note_fetch(struct emp_core *c, uint32_t model, int64_t bytes, int64_t ms, bool ok);
+void emp_plan_note_fetch(struct emp_core *c, const struct machine *m, const struct copy *copy,
+                         bool ok);
+void emp_plan_note_evict(struct emp_core *c, const struct machine *m, const struct copy *copy);
+/* Is what begins there now (a fetch of the model) the plan's doing, or a job's? */
+bool emp_plan_fetches(const struct machine *m, uint32_t model);
 void emp_plan_send(struct emp_core *c, struct machine *m);
 void emp_core_on_plan(struct emp_core *c, const struct emp_event *e);
 void emp_plan_tick(struct emp_core *c);

@@ -281,7 +281,7 @@ static void copy_remove(struct emp_core *c, struct machine *m, uint32_t model)
     list_warm(c, m, model, m->copies[at].warm, false);
     m->copies_version++;
     if (m->copies[at].residency == EMP_RESIDENCY_FETCHING) {
-        emp_plan_note_fetch(c, model, 0, c->now.mono - m->copies[at].fetching_since, false);
+        emp_plan_note_fetch(c, m, &m->copies[at], false);
         fetch_clamp(c, m);
     }
     m->copies[at] = m->copies[--m->copy_count];
@@ -316,10 +316,13 @@ void emp_machine_copy_set(struct emp_core *c, struct machine *m, uint32_t model,
     list_warm(c, m, model, copy->warm, emp_machine_is_warm(m, residency));
     copy->warm = emp_machine_is_warm(m, residency);
     copy->in_use = in_use;
-    if (residency == EMP_RESIDENCY_FETCHING && !was_fetching)
+    if (residency == EMP_RESIDENCY_FETCHING && !was_fetching) {
         copy->fetching_since = c->now.mono;
+        copy->planned = emp_plan_fetches(m, model);
+    }
     if (came) {
-        emp_plan_note_fetch(c, model, copy->bytes, c->now.mono - copy->fetching_since, true);
+        copy->came_at = c->now.mono;
+        emp_plan_note_fetch(c, m, copy, true);
         fetch_clamp(c, m);
     }
 }

@@ -74,20 +74,68 @@ void emp_plan_note_start(struct emp_core *c, const struct job *j, int64_t bytes_
     n->tier = j->tier;
     n->wait_ms = emp_job_waited_ms(c, j);
     n->brought = bytes_fetched > 0;
+    n->ready = true;
+    for (uint32_t i = 0; i < j->class->spec.model_count; i++) {
+        const struct copy *copy = emp_machine_copy(j->machine, j->class->models[i]);
+        n->ready &= copy && copy->residency >= EMP_RESIDENCY_DISK && copy->came_at <= j->arrived;
+    }
+    n->machine = emp_core_name(c, j->machine->name);
 }
 
-void emp_plan_note_fetch(struct emp_core *c, uint32_t model, int64_t bytes, int64_t ms, bool ok)
+static struct emp_note *note_copy(struct emp_core *c, enum emp_note_kind kind,
+                                  const struct machine *m, const struct copy *copy)
 {
-    struct emp_note *n = note(c, EMP_NOTE_FETCH);
+    struct emp_note *n = note(c, kind);
     if (n == NULL)
-        return;
+        return NULL;
     struct emp_str *name = emp_arena_array(&c->note_arena, struct emp_str, 1);
-    *name = emp_core_name(c, model);
+    *name = emp_core_name(c, copy->model);
     n->models = name;
     n->model_count = 1;
-    n->bytes = bytes;
-    n->ms = ms;
+    n->machine = emp_core_name(c, m->name);
+    n->bytes = copy->bytes;
+    return n;
+}
+
+void emp_plan_note_fetch(struct emp_core *c, const struct machine *m, const struct copy *copy,
+                         bool ok)
+{
+    struct emp_note *n = note_copy(c, EMP_NOTE_FETCH, m, copy);
+    if (n == NULL)
+        return;
+    n->bytes = ok ? copy->bytes : 0;
+    n->ms = c->now.mono - copy->fetching_since;
+    n->planned = copy->planned;
     n->ok = ok;
+}
+
+/* Does a job there wait for models? Of all of them, or of this one (0: any that is missing). */
+static bool job_waits_for(const struct machine *m, uint32_t model)
+{
+    for (const struct job *j = m->running; j; j = j->next)
+        for (uint32_t i = 0; j->state == EMP_JOB_ASSIGNED && i < j->class->spec.model_count; i++) {
+            const struct copy *copy = emp_machine_copy(m, j->class->models[i]);
+            bool missing = copy == NULL || copy->residency < EMP_RESIDENCY_DISK;
+            if (model ? j->class->models[i] == model : missing)
+                return true;
+        }
+    return false;
+}
+
+/* The machine lets go for what it fetches: for a job that waits for models, if there is one. */
+void emp_plan_note_evict(struct emp_core *c, const struct machine *m, const struct copy *copy)
+{
+    struct emp_note *n = note_copy(c, EMP_NOTE_EVICT, m, copy);
+    if (n)
+        n->planned = m->planned_count > 0 && !job_waits_for(m, 0);
+}
+
+bool emp_plan_fetches(const struct machine *m, uint32_t model)
+{
+    bool planned = false;
+    for (uint32_t i = 0; i < m->planned_count; i++)
+        planned |= m->planned[i].model == model;
+    return planned && !job_waits_for(m, model);
 }
 
 static void notes_hand_over(struct emp_core *c, struct emp_arena *a, struct emp_snapshot *ret)

@@ -21,6 +21,18 @@ static void copies_set(struct emp_core *c, struct machine *m, const struct emp_c
     }
 }
 
+static void evictions_note(struct emp_core *c, const struct machine *m,
+                           const struct emp_message_copies *x)
+{
+    for (uint32_t i = 0; i < x->copy_count; i++) {
+        uint32_t name = emp_intern_find(&c->names, x->copies[i].model);
+        const struct copy *copy = name ? emp_machine_copy(m, name) : NULL;
+        if (copy && copy->residency >= EMP_RESIDENCY_DISK &&
+            x->copies[i].residency == EMP_RESIDENCY_NONE)
+            emp_plan_note_evict(c, m, copy);
+    }
+}
+
 /* HELLO's copies are all there are. Those a held lease is fetching are among them. */
 static void copies_replace(struct emp_core *c, struct machine *m, const struct emp_message_hello *h)
 {
@@ -225,6 +237,7 @@ static void on_finished(struct emp_core *c, struct machine *m, const struct emp_
 static void on_copies(struct emp_core *c, struct machine *m, const struct emp_event *e)
 {
     const struct emp_message_copies *x = &e->message.message->copies;
+    evictions_note(c, m, x);
     copies_set(c, m, x->copies, x->copy_count);
     m->disk_free = x->disk_free_bytes;
     c->dirty_all = true; /* a job may have waited for this model */

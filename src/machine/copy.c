@@ -166,12 +166,13 @@ static struct emp_machine_copy *copy_of(struct emp_machine *m, struct emp_str na
     return c;
 }
 
-static void discard(struct emp_machine *m, struct emp_machine_copy *c)
+static void discard(struct emp_machine *m, struct emp_machine_copy *c, bool planned)
 {
     struct emp_machine_action *a = emp_machine_act(m, EMP_MACHINE_DELETE);
     a->del.model = c->name;
     a->del.path = c->model.path;
     a->del.half = c->state == EMP_COPY_HALF;
+    a->del.planned = planned;
     move(m, c, EMP_COPY_DELETING, c->kept_bytes);
 }
 
@@ -190,7 +191,7 @@ static void settle(struct emp_machine *m, struct emp_machine_copy *c)
         return; // who leaves deletes nothing: a run that would not stop may still use it
     if ((c->state == EMP_COPY_PRESENT || c->state == EMP_COPY_HALF) &&
         m->now.mono >= c->stuck_until)
-        discard(m, c);
+        discard(m, c, false);
     if (c->state == EMP_COPY_ABSENT) {
         adopt(c, &c->fresh);
         drop_fresh(c);
@@ -297,7 +298,7 @@ static bool evict(struct emp_machine *m, int64_t need, struct newcomer to)
                                                       m->s.evict_lean, victims);
     }
     for (uint32_t i = 0; i < chosen; i++) {
-        discard(m, who[victims[i]]);
+        discard(m, who[victims[i]], to.planned != NULL);
         m->evictions++;
     }
     return chosen > 0;
@@ -595,6 +596,7 @@ void emp_copies_pump(struct emp_machine *m)
         struct emp_machine_action *a = emp_machine_act(m, EMP_MACHINE_FETCH);
         a->fetch.model = &c->model;
         a->fetch.kept_bytes = c->kept_bytes;
+        a->fetch.planned = c->prefetch;
         move(m, c, EMP_COPY_FETCHING, c->kept_bytes);
         m->fetches++;
     }

@@ -193,6 +193,7 @@ struct emp_machine_action {
         struct {
             const struct emp_model *model; /* until its FETCH_DONE */
             int64_t kept_bytes;
+            bool planned; /* for the plan: no attempt wants it yet */
         } fetch;
         struct {
             struct emp_str model; /* until the brain ends */
@@ -201,6 +202,7 @@ struct emp_machine_action {
             struct emp_str model; /* likewise */
             struct emp_str path;  /* until DELETED */
             bool half;
+            bool planned; /* to make room for what the plan wants, not for an attempt */
         } del;
         const struct emp_message_assign *run; /* until its RUN_DONE */
         struct {

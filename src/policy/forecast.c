@@ -485,14 +485,14 @@ bool emp_forecast_view_of(const struct emp_forecast *f, enum emp_forecast_window
     return true;
 }
 
-void emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t number,
+bool emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t number,
                           struct emp_forecast_one *ret)
 {
     double part;
     uint32_t whole = part_of(v, number, &part);
     *ret = (struct emp_forecast_one){0};
     if (whole == EMP_USAGE_NONE)
-        return;
+        return false;
     struct emp_forecast_law law = law_for(v, whole, part);
     law_into(&law, ret);
     if (whole != number) // parts add up to the whole
@@ -502,6 +502,7 @@ void emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t number,
     }
     ret->confidence =
         confidence(learner_of(v->f, whole, v->window), &v->f->state->of[whole], v->window);
+    return true;
 }
 
 void emp_forecast_of(const struct emp_forecast *f, uint32_t series, enum emp_forecast_window w,
@@ -513,15 +514,21 @@ void emp_forecast_of(const struct emp_forecast *f, uint32_t series, enum emp_for
         emp_forecast_in_view(&v, series, ret);
 }
 
+double emp_forecast_below_in_view(const struct emp_forecast_view *v, uint32_t number, double uses)
+{
+    double part;
+    uint32_t whole = part_of(v, number, &part);
+    if (whole == EMP_USAGE_NONE)
+        return uses < 0 ? 0 : 1;
+    struct emp_forecast_law law = law_for(v, whole, part);
+    return emp_forecast_law_below(&law, uses);
+}
+
 double emp_forecast_below(const struct emp_forecast *f, uint32_t series, enum emp_forecast_window w,
                           emp_wall_ms now, double uses)
 {
     struct emp_forecast_view v;
-    double part;
-    uint32_t whole;
-    if (!emp_forecast_view_of(f, w, now, &v) ||
-        (whole = part_of(&v, series, &part)) == EMP_USAGE_NONE)
+    if (!emp_forecast_view_of(f, w, now, &v))
         return uses < 0 ? 0 : 1;
-    struct emp_forecast_law law = law_for(&v, whole, part);
-    return emp_forecast_law_below(&law, uses);
+    return emp_forecast_below_in_view(&v, series, uses);
 }

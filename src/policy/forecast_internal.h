@@ -80,7 +80,8 @@ struct emp_forecast_view {
 };
 bool emp_forecast_view_of(const struct emp_forecast *f, enum emp_forecast_window w, emp_wall_ms now,
                           struct emp_forecast_view *ret); /* false: nothing was learned yet */
-void emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t series,
-                          struct emp_forecast_one *ret);
+bool emp_forecast_in_view(const struct emp_forecast_view *v, uint32_t series,
+                          struct emp_forecast_one *ret); /* false: none; all zero */
+double emp_forecast_below_in_view(const struct emp_forecast_view *v, uint32_t series, double uses);
 
 #endif

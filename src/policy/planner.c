@@ -1,7 +1,7 @@
 /* What a set of models needs besides its models (service, pool, region, customer, run time, tier)
  * is kept beside the usage log, as the last job of the set said; it is not durable: after a restart
  * a set is taken to run anywhere until its next job. */
-#include "policy/planner.h"
+#include "policy/planner_internal.h"
 
 #include "base/error.h"
 #include "base/random.h"
@@ -11,40 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    RUN_GUESS_MS = 20000,
-    SERVICES_MAX = 64,
-};
-#define RUN_MEMORY  0.2 /* weight of the newest run time */
+enum { SERVICES_MAX = 64 };
 #define BUSY_MEMORY 0.3 /* weight of the newest look at how busy a pool is */
 #define BUSY_MOST   0.95
 #define KEY         "use/"
-
-static const double tier_weight[EMP_TIER_COUNT] = {1, 2, 4};
-
-struct set_facts {
-    uint32_t generation;                      /* of the series these are facts of */
-    uint32_t service, pool, region, customer; /* names; 0: any */
-    double run_ms, weight;
-};
-
-struct pool_load {
-    double busy; /* share of slots, remembered */
-    bool known;
-};
-
-struct emp_planner {
-    struct emp_arena arena;
-    struct emp_usage usage;
-    struct emp_forecast forecast;
-    struct emp_place_settings place;
-    struct emp_intern names, services; /* names: of pools, regions, customers; never many */
-    struct set_facts *sets;            /* by series number */
-    uint32_t set_cap;
-    struct pool_load *pools; /* by name */
-    size_t pool_cap;
-    bool loading; /* rows came; the log has to be told that there are no more */
-};
 
 /* ------------------------------------------------------------------ life */
 
@@ -73,6 +43,7 @@ struct emp_planner *emp_planner_new(const struct emp_place_settings *place)
     p->place = place ? *place : eager();
     emp_usage_init(&p->usage, &p->arena, NULL);
     emp_forecast_init(&p->forecast, &p->arena, &p->usage);
+    emp_scorecard_init(&p->score, &p->arena);
     emp_intern_init(&p->names, &p->arena);
     emp_intern_init(&p->services, &p->arena);
     return p;
@@ -84,6 +55,11 @@ void emp_planner_free(struct emp_planner *p)
         return;
     struct emp_arena arena = p->arena; /* p lives in it */
     emp_arena_release(&arena);
+}
+
+const struct emp_scorecard *emp_planner_scorecard(const struct emp_planner *p)
+{
+    return &p->score;
 }
 
 struct emp_str emp_planner_key(struct emp_arena *arena, const struct emp_usage_row *row)
@@ -106,94 +82,6 @@ int emp_planner_load(struct emp_planner *p, struct emp_str key, const void *byte
     row.number = (uint32_t)strtoull(end + 1, &end, 10);
     p->loading = true;
     return *end == '\0' ? emp_usage_load(&p->usage, &row) : EMP_E_INVALID;
-}
-
-/* ------------------------------------------------------------------ notes */
-
-static uint32_t name_of(struct emp_planner *p, struct emp_str s)
-{
-    return s.len ? emp_intern(&p->names, s) : 0;
-}
-
-static struct set_facts *facts_of(struct emp_planner *p, uint32_t set)
-{
-    if (set >= p->set_cap) {
-        uint32_t cap = p->set_cap ? p->set_cap : 256;
-        while (cap <= set)
-            cap *= 2;
-        p->sets = emp_arena_realloc(&p->arena, p->sets, p->set_cap * sizeof *p->sets,
-                                    cap * sizeof *p->sets);
-        memset(p->sets + p->set_cap, 0, (cap - p->set_cap) * sizeof *p->sets);
-        p->set_cap = cap;
-    }
-    struct set_facts *f = &p->sets[set];
-    if (f->generation != p->usage.series[set].generation || f->run_ms <= 0)
-        *f = (struct set_facts){.generation = p->usage.series[set].generation, .weight = 1};
-    return f;
-}
-
-/* The names' models in the order that the usage log wants: what others hang on first. */
-static void base_first(const struct emp_note *n, const struct emp_snapshot *in,
-                       const struct emp_map *index, struct emp_str *models, struct emp_str *kinds)
-{
-    uint32_t at = 0;
-    for (int hangs = 0; hangs < 2; hangs++)
-        for (uint32_t i = 0; i < n->model_count; i++) {
-            uint32_t m;
-            bool known = emp_map_get(index, emp_str_hash(n->models[i]) | 1, &m) &&
-                         emp_str_eq(in->models[m].name, n->models[i]);
-            if ((known && in->models[m].modifies) != (hangs == 1))
-                continue;
-            models[at] = n->models[i];
-            kinds[at++] = known ? in->models[m].kind : (struct emp_str){0};
-        }
-}
-
-static void note_use(struct emp_planner *p, const struct emp_note *n,
-                     const struct emp_usage_event *e)
-{
-    uint32_t set = emp_usage_observe(&p->usage, e);
-    if (set == EMP_USAGE_NONE)
-        return;
-    struct set_facts *f = facts_of(p, set);
-    double run_ms = n->run_ms > 0 ? (double)n->run_ms : RUN_GUESS_MS;
-    double weight = tier_weight[(unsigned)n->tier < EMP_TIER_COUNT ? n->tier : 0];
-    bool first = f->run_ms <= 0;
-    f->service = n->service.len ? emp_intern(&p->services, n->service) : 0;
-    f->pool = name_of(p, n->pool);
-    f->region = name_of(p, n->region);
-    f->customer = name_of(p, n->customer);
-    f->run_ms = first ? run_ms : f->run_ms + RUN_MEMORY * (run_ms - f->run_ms);
-    f->weight = first ? weight : f->weight + RUN_MEMORY * (weight - f->weight);
-}
-
-static void take_notes(struct emp_planner *p, const struct emp_snapshot *in,
-                       const struct emp_map *index, struct emp_arena *a)
-{
-    for (uint32_t i = 0; i < in->note_count; i++) {
-        const struct emp_note *n = &in->notes[i];
-        struct emp_str *models = emp_arena_array(a, struct emp_str, n->model_count);
-        struct emp_str *kinds = emp_arena_array(a, struct emp_str, n->model_count);
-        base_first(n, in, index, models, kinds);
-        struct emp_usage_event e = {.at = n->at,
-                                    .models = models,
-                                    .groups = kinds,
-                                    .model_count = n->model_count,
-                                    .pool = n->pool,
-                                    .region = n->region,
-                                    .tier = emp_str_z(emp_tier_word(n->tier))};
-        if (n->kind == EMP_NOTE_USE) {
-            note_use(p, n, &e);
-        } else if (n->kind == EMP_NOTE_START) {
-            uint32_t set = emp_usage_find_set(&p->usage, models, n->model_count);
-            if (set != EMP_USAGE_NONE)
-                emp_usage_observe_wait(&p->usage, set, n->wait_ms, n->brought);
-        } else {
-            uint32_t model = emp_usage_find(&p->usage, EMP_USAGE_KIND_MODEL, n->models[0]);
-            if (model != EMP_USAGE_NONE)
-                emp_usage_observe_download(&p->usage, model, n->bytes, n->ms, n->ok);
-        }
-    }
 }
 
 /* ------------------------------------------------------------------ from log to demand */
@@ -285,7 +173,7 @@ static void demand_of_set(struct building *b, uint32_t number)
 {
     const struct emp_usage_series *s = &b->p->usage.series[number];
     struct emp_forecast_one near_, far_;
-    struct set_facts *f = facts_of(b->p, number);
+    struct emp_planner_facts *f = emp_planner_facts_of(b->p, number);
     struct emp_place_demand d = {.concurrency = -1};
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_1_HOUR, b->now, &near_);
     emp_forecast_of(&b->p->forecast, number, EMP_FORECAST_6_HOURS, b->now, &far_);
@@ -305,7 +193,7 @@ static void demand_of_set(struct building *b, uint32_t number)
     d.chance_far = far_.any;
     d.confidence = near_.confidence;
     d.weight = f->weight;
-    d.run_s = (f->run_ms > 0 ? f->run_ms : RUN_GUESS_MS) / 1000;
+    d.run_s = (f->run_ms > 0 ? f->run_ms : EMP_PLANNER_RUN_GUESS_MS) / 1000;
     demand_add(b, &d);
     work_add(b, f->pool, d.uses_near * d.run_s / 3600);
 }
@@ -332,12 +220,12 @@ static void demand_place(struct building *b, struct emp_place_demand *d, struct 
                          struct emp_str pool, struct emp_str region, struct emp_str customer,
                          enum emp_tier tier, int64_t run_ms)
 {
-    d->pool = any(name_of(b->p, pool));
-    d->region = any(name_of(b->p, region));
-    d->customer = name_of(b->p, customer);
+    d->pool = any(emp_planner_name(b->p, pool));
+    d->region = any(emp_planner_name(b->p, region));
+    d->customer = emp_planner_name(b->p, customer);
     d->needs = service_bit(service.len ? emp_intern_find(&b->p->services, service) : 0);
-    d->weight = tier_weight[(unsigned)tier < EMP_TIER_COUNT ? tier : 0];
-    d->run_s = (double)(run_ms > 0 ? run_ms : RUN_GUESS_MS) / 1000;
+    d->weight = emp_planner_tier_weight[(unsigned)tier < EMP_TIER_COUNT ? tier : 0];
+    d->run_s = (double)(run_ms > 0 ? run_ms : EMP_PLANNER_RUN_GUESS_MS) / 1000;
     d->concurrency = -1;
 }
 
@@ -375,7 +263,8 @@ static void demands_make(struct building *b)
                                  u->series_count + b->in->waiting_count + b->in->foretold_count);
     emp_map_init(&b->demand_of, b->a);
     for (uint32_t i = 0; i < b->in->machine_count; i++)
-        name_of(b->p, b->in->machines[i].pool); /* now, so that all of them are within pool_cap */
+        emp_planner_name(
+            b->p, b->in->machines[i].pool); /* now, so that all of them are within pool_cap */
     b->pool_cap = b->p->names.count + 1;
     b->pool_work = emp_arena_array(b->a, double, b->pool_cap);
     for (uint32_t i = 0; b->in->clairvoyant && i < b->in->foretold_count; i++)
@@ -412,12 +301,12 @@ static double *pools_busy(struct building *b)
     }
     for (uint32_t i = 0; i < b->in->machine_count; i++) {
         const struct emp_planner_machine *m = &b->in->machines[i];
-        uint32_t pool = name_of(p, m->pool);
+        uint32_t pool = emp_planner_name(p, m->pool);
         slots[pool] += m->serves ? m->slots : 0;
         busy[pool] += m->serves ? m->busy : 0;
     }
     for (size_t i = 0; i < b->pool_cap; i++) {
-        struct pool_load *load = &p->pools[i];
+        struct emp_planner_pool *load = &p->pools[i];
         if (slots[i] <= 0)
             continue;
         double seen = busy[i] / slots[i], expected = b->pool_work[i] / slots[i];
@@ -435,12 +324,12 @@ static void machines_make(struct building *b, struct emp_place_input *ret, struc
         emp_arena_array(b->a, struct emp_place_machine, b->in->machine_count);
     for (uint32_t i = 0; i < b->in->machine_count; i++) {
         const struct emp_planner_machine *m = &b->in->machines[i];
-        uint32_t pool = name_of(b->p, m->pool);
+        uint32_t pool = emp_planner_name(b->p, m->pool);
         ids[i] = m->id;
         list[i] = (struct emp_place_machine){
             .pool = pool,
-            .region = name_of(b->p, m->region),
-            .customer = name_of(b->p, m->customer),
+            .region = emp_planner_name(b->p, m->region),
+            .customer = emp_planner_name(b->p, m->customer),
             .serves = m->serves,
             .moves = moves_there(b->in, m->pool),
             .disk_bytes = m->disk_bytes,
@@ -465,7 +354,7 @@ static void models_make(struct building *b, struct emp_place_input *ret, struct 
         const struct emp_planner_model *m = &b->in->models[i];
         names[i] = m->name;
         list[i] = (struct emp_place_model){.bytes = m->bytes,
-                                           .customer = name_of(b->p, m->owner),
+                                           .customer = emp_planner_name(b->p, m->owner),
                                            .fetchable = m->fetchable,
                                            .loads = true,
                                            .keep = m->pinned};
@@ -680,8 +569,11 @@ void emp_planner_run(struct emp_planner *p, const struct emp_snapshot *in, emp_w
     if (p->loading)
         emp_usage_load_end(&p->usage);
     p->loading = false;
-    take_notes(p, in, &b.index, arena);
-    emp_forecast_update(&p->forecast, now);
+    emp_planner_take_notes(p, in, &b.index, arena);
+    emp_planner_hours_pass(p, in, &b.index, now, arena);
+    emp_scorecard_time(&p->score, now);
+    ret->score = p->score.figures;
+    ret->score_lately = emp_scorecard_lately(&p->score);
     demands_make(&b);
     machines_make(&b, &ret->input, ret->machine_ids);
     models_make(&b, &ret->input, ret->model_names);

@@ -14,6 +14,7 @@
 #include "domain/job.h"
 #include "policy/forecast.h"
 #include "policy/place.h"
+#include "policy/scorecard.h"
 
 /* ------------------------------------------------------------------ in */
 
@@ -21,6 +22,7 @@ enum emp_note_kind {
     EMP_NOTE_USE,   /* a job was submitted */
     EMP_NOTE_START, /* a job started after wait_ms; brought: some model had to be fetched */
     EMP_NOTE_FETCH, /* a copy came (ok), or its fetch ended without it; the first model alone */
+    EMP_NOTE_EVICT, /* a machine let a copy go; the first model alone */
 };
 struct emp_note {
     enum emp_note_kind kind;
@@ -33,8 +35,12 @@ struct emp_note {
     int64_t run_ms;                                 /* USE: expected */
     int64_t wait_ms;                                /* START */
     bool brought;                                   /* START */
-    int64_t bytes, ms;                              /* FETCH */
-    bool ok;                                        /* FETCH */
+    bool ready;             /* START: all models were on the disk before the job was submitted */
+    int64_t bytes;          /* FETCH, EVICT */
+    int64_t ms;             /* FETCH */
+    bool ok;                /* FETCH */
+    bool planned;           /* FETCH, EVICT: for the plan, not for a job */
+    struct emp_str machine; /* START, FETCH, EVICT; empty: not known, kept out of the scorecard */
 };
 
 struct emp_planner_model {
@@ -132,6 +138,8 @@ struct emp_plan_result {
     struct emp_plan_forecast *forecasts; /* by expected uses in 1 h, most wanted first */
     struct emp_plan_collection *collections;
     uint32_t machine_count, row_count, forecast_count, collection_count;
+    struct emp_scorecard_figures score;         /* since the planner began */
+    struct emp_scorecard_forecast score_lately; /* of the last day */
     /* what it rests on: for emp_place_find and emp_place_explain */
     struct emp_place_input input;
     struct emp_place_plan plan;
@@ -150,6 +158,9 @@ struct emp_str emp_planner_key(struct emp_arena *arena, const struct emp_usage_r
 /* Before the first run. 0; EMP_E_NOT_FOUND: the key is not of a planner's row; EMP_E_INVALID: the
  * bytes are not, nothing has changed. */
 int emp_planner_load(struct emp_planner *p, struct emp_str key, const void *bytes, uint32_t length);
+
+/* How good it was so far; lives in the planner. */
+const struct emp_scorecard *emp_planner_scorecard(const struct emp_planner *p);
 
 /* Takes in the notes, brings the forecast up to `now`, and plans. */
 void emp_planner_run(struct emp_planner *p, const struct emp_snapshot *in, emp_wall_ms now,

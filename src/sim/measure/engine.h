@@ -18,7 +18,9 @@ struct emp_measure_job {
     uint8_t pool; /* meant for */
     uint8_t tier;
     bool first_use, counted, completed;
+    bool beside_full;                     /* submitted while the last of several pools was full */
     bool hit_gpu, hit_resident, hit_disk; /* of its last attempt */
+    bool ready; /* likewise: its models had all been there when it was submitted */
 };
 
 /* An attempt in a machine's hands. */
@@ -38,6 +40,8 @@ struct emp_measure_copy {
     bool fetching;
     int64_t from;  /* bytes that were there when the fetch began */
     int64_t bytes; /* of it that are there, fetches under way left out */
+    bool planned;  /* its fetch was begun for a plan */
+    emp_mono_ms came_at;
 };
 
 /* A place in the fleet, and the machine that stands there now. */
@@ -87,10 +91,17 @@ struct emp_measure {
     /* sums while counting */
     double disk_share[EMP_MEASURE_POOLS_MAX];
     uint64_t disk_samples[EMP_MEASURE_POOLS_MAX];
+    double disk_bytes[EMP_MEASURE_POOLS_MAX];
+    uint64_t samples;
     int64_t machine_ms, busy_ms, wasted_ms, download_wait_ms;
     double cost;
     int64_t bytes_fetched, redundant_bytes;
     uint64_t fetches, evictions, attempts, attempts_lost;
+
+    /* Of what happens on the machines, whoever decides; and of the planner's forecasts. As they
+     * stood when counting began. */
+    struct emp_scorecard score;
+    struct emp_scorecard_figures score_from, forecast_from, forecast_to;
 };
 
 static inline emp_mono_ms emp_measure_now(const struct emp_measure *m)
@@ -126,7 +137,8 @@ int64_t emp_measure_run_ms(const struct emp_measure *m, const struct emp_measure
 
 /* record.c */
 void emp_measure_record_init(struct emp_measure *m);
-void emp_measure_record_end(struct emp_measure *m); /* copies that were never used */
+void emp_measure_record_end(struct emp_measure *m);   /* copies that were never used */
+void emp_measure_record_count(struct emp_measure *m); /* counting begins */
 
 /* hindsight.c: the earliest start of the job, were it sent somewhere now */
 emp_mono_ms emp_measure_best_start(const struct emp_measure *m, uint32_t job);

@@ -63,9 +63,12 @@ static void count_job(const struct emp_measure_job *j, struct emp_measure_figure
     count(&f->pools[j->pool].within_10s, good);
     if (j->pool == 0)
         count(&f->prompt, wait <= EMP_MEASURE_PROMPT_MS);
+    if (j->pool == 0 && j->beside_full)
+        count(&f->prompt_beside, wait <= EMP_MEASURE_PROMPT_MS);
     count(&f->hit_gpu, j->hit_gpu);
     count(&f->hit_resident, j->hit_resident);
     count(&f->hit_disk, j->hit_disk);
+    count(&f->ready, j->ready);
     if (j->best_at != EMP_NEVER)
         count(&f->best_machine,
               j->started_at >= 0 && j->started_at <= j->best_at + EMP_MEASURE_BEST_MS);
@@ -137,11 +140,30 @@ static void load(const struct emp_measure *m, struct emp_measure_figures *f)
     f->offered_load = last > first ? (double)run_ms / (double)(last - first) : 0;
 }
 
+static void disks(const struct emp_measure *m, struct emp_measure_figures *f)
+{
+    double hits[EMP_MEASURE_POOLS_MAX] = {0}, days = f->span_s / 86400;
+    for (uint32_t i = 0; i < m->job_count; i++)
+        hits[m->jobs[i].pool] += m->jobs[i].counted && m->jobs[i].hit_disk;
+    for (uint32_t p = 0; p < f->pool_count; p++) {
+        struct emp_measure_pool *pool = &f->pools[p];
+        if (m->disk_samples[p])
+            pool->disk_used = m->disk_share[p] / (double)m->disk_samples[p];
+        if (m->samples)
+            pool->disk_gb = m->disk_bytes[p] / (double)m->samples / 1e9;
+        if (pool->disk_gb > 0 && days > 0)
+            pool->hits_per_gb = hits[p] / pool->disk_gb / days;
+    }
+}
+
+static void score(const struct emp_measure *m, struct emp_measure_figures *f)
+{
+    f->score = emp_scorecard_since(&m->score.figures, &m->score_from);
+    f->score.forecast = emp_scorecard_since(&m->forecast_to, &m->forecast_from).forecast;
+}
+
 static void fleet(const struct emp_measure *m, struct emp_measure_figures *f)
 {
-    for (uint32_t p = 0; p < f->pool_count; p++)
-        if (m->disk_samples[p])
-            f->pools[p].disk_used = m->disk_share[p] / (double)m->disk_samples[p];
     f->download_wait_s = (double)m->download_wait_ms / 1000;
     f->bytes_fetched = m->bytes_fetched;
     f->redundant_bytes = m->redundant_bytes;
@@ -180,4 +202,6 @@ void emp_measure_figures_make(struct emp_measure *m, struct emp_measure_figures 
     waits(m, f);
     load(m, f);
     fleet(m, f);
+    disks(m, f);
+    score(m, f);
 }

@@ -43,6 +43,12 @@ static void put_pools(struct emp_writer *w, const struct emp_measure_figures *f)
         emp_write_double(w, NULL, f->pools[i].disk_used);
     }
     emp_write_end(w);
+    emp_write_object(w, "hits_per_gb");
+    for (uint32_t i = 0; i < f->pool_count; i++) {
+        emp_write_key(w, f->pools[i].name);
+        emp_write_double(w, NULL, f->pools[i].hits_per_gb);
+    }
+    emp_write_end(w);
 }
 
 /* `part`: the error as a part of the time too, where times are not about nothing. */
@@ -76,6 +82,7 @@ static void put_service(struct emp_writer *w, const struct emp_measure_figures *
     put_pools(w, f);
     put_share(w, "fast_lane_done_30s", f->short_done);
     put_share(w, "first_pool_within_5s", f->prompt);
+    put_share(w, "first_pool_within_5s_last_full", f->prompt_beside);
     put_waits(w, "slowdown", &f->slowdown);
     emp_write_double(w, "completion", f->jobs ? (double)f->completed / (double)f->jobs : 0);
     put_share(w, "best_machine", f->best_machine);
@@ -106,6 +113,62 @@ static void put_cost(struct emp_writer *w, const struct emp_measure_figures *f)
     emp_write_double(w, "cost_usd", f->cost_usd);
 }
 
+/* part / whole; null where there is no whole. */
+static void put_part(struct emp_writer *w, const char *name, double part, double whole)
+{
+    if (whole > 0)
+        emp_write_double(w, name, part / whole);
+    else
+        emp_write_null(w, name);
+}
+
+static void put_forecast(struct emp_writer *w, const struct emp_scorecard_forecast *s)
+{
+    static const char *const tops[EMP_SCORECARD_TOPS] = {"top5", "top10", "top20"};
+    static const char *const before[EMP_SCORECARD_TOPS] = {"top5_yesterday", "top10_yesterday",
+                                                           "top20_yesterday"};
+    if (s->hours == 0) {
+        emp_write_null(w, "forecast");
+        return;
+    }
+    emp_write_object(w, "forecast");
+    emp_write_u64(w, "hours", s->hours);
+    put_part(w, "wape", s->missed, s->came);
+    put_part(w, "coverage_80", s->held, (double)s->intervals);
+    for (int t = 0; t < EMP_SCORECARD_TOPS; t++) {
+        put_part(w, tops[t], s->top[t], s->came);
+        put_part(w, before[t], s->top_yesterday[t], s->came);
+    }
+    emp_write_end(w);
+}
+
+static void put_evictions(struct emp_writer *w, const char *name,
+                          const struct emp_scorecard_moves *s, enum emp_scorecard_for why)
+{
+    emp_write_object(w, name);
+    emp_write_u64(w, "evicted", s->evicted[why]);
+    emp_write_u64(w, "regretted", s->regretted[why]);
+    emp_write_i64(w, "bytes", s->regretted_bytes[why]);
+    emp_write_end(w);
+}
+
+static void put_moves(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    const struct emp_scorecard_moves *s = &f->score.moves;
+    emp_write_object(w, "prewarm");
+    put_share(w, "coverage", f->ready);
+    put_part(w, "precision", (double)s->used, (double)s->planned);
+    emp_write_u64(w, "planned", s->planned);
+    emp_write_u64(w, "used", s->used);
+    emp_write_i64(w, "planned_bytes", s->planned_bytes);
+    emp_write_i64(w, "used_bytes", s->used_bytes);
+    emp_write_end(w);
+    emp_write_object(w, "evictions_regretted");
+    put_evictions(w, "by_plan", s, EMP_SCORECARD_FOR_PLAN);
+    put_evictions(w, "by_machine", s, EMP_SCORECARD_FOR_JOB);
+    emp_write_end(w);
+}
+
 static void put_run(struct emp_writer *w, const struct emp_measure_figures *f)
 {
     char hash[17];
@@ -116,6 +179,8 @@ static void put_run(struct emp_writer *w, const struct emp_measure_figures *f)
     emp_write_double(w, "speedup", f->speedup);
     put_service(w, f);
     put_cost(w, f);
+    put_forecast(w, &f->score.forecast);
+    put_moves(w, f);
     emp_write_double(w, "virtual_s", f->virtual_s);
     emp_write_u64(w, "events", f->events);
     emp_write_double(w, "real_s", f->real_s);

@@ -120,6 +120,18 @@ static void make_services(struct emp_measure *m)
         m->services[m->service_count++] = emp_intern_name(&m->trace->services, i);
 }
 
+static bool last_pool_full(const struct emp_measure *m)
+{
+    for (uint32_t i = m->scenario->machines; i-- > 0;) {
+        const struct emp_measure_place *p = &m->places[i];
+        if (p->pool + 1 < m->scenario->pool_count)
+            continue;
+        if (p->up && p->hand_count < p->agent->facts.slots)
+            return false;
+    }
+    return true;
+}
+
 static void submit(struct emp_measure *m, uint32_t job)
 {
     const struct emp_trace_job *row = emp_measure_row(m, job);
@@ -129,9 +141,11 @@ static void submit(struct emp_measure *m, uint32_t job)
         publish(m, m->trace->job_models[row->model + k]);
     if (m->jobs[job].counted && !m->counting) {
         emp_measure_fleet_count_until_now(m);
+        emp_measure_record_count(m);
         m->counting = true;
         m->counting_since = emp_measure_now(m);
     }
+    m->jobs[job].beside_full = m->scenario->pool_count > 1 && last_pool_full(m);
     /* in a large fleet the best start is looked for now and then */
     if (m->jobs[job].counted && job % (1 + m->scenario->machines / 64) == 0)
         m->jobs[job].best_at = emp_measure_best_start(m, job);
@@ -166,12 +180,14 @@ static void submit_due(struct emp_sim_world *w, void *ctx)
 static void sample(struct emp_sim_world *w, void *ctx)
 {
     struct emp_measure *m = ctx;
+    m->samples += m->counting;
     for (uint32_t i = 0; i < m->scenario->machines && m->counting; i++) {
         const struct emp_measure_place *p = &m->places[i];
         if (!p->up || p->pool >= EMP_MEASURE_POOLS_MAX)
             continue;
         m->disk_share[p->pool] += (double)p->agent->disk_bytes / (double)p->is.pool->disk_bytes;
         m->disk_samples[p->pool]++;
+        m->disk_bytes[p->pool] += (double)p->agent->disk_bytes;
     }
     if (m->asked->progress && w->now / EMP_MEASURE_SAMPLE_MS % PROGRESS_EVERY == 0)
         m->asked->progress(m->asked->progress_ctx, m->ended, m->job_count);

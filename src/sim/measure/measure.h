@@ -16,6 +16,7 @@
 #ifndef EMP_SIM_MEASURE_MEASURE_H
 #define EMP_SIM_MEASURE_MEASURE_H
 
+#include "policy/scorecard.h"
 #include "sim/measure/policies/policies.h"
 #include "sim/measure/scenario.h"
 #include "sim/measure/trace.h"
@@ -64,7 +65,9 @@ struct emp_measure_pool {
     struct emp_str name;
     struct emp_measure_share within_10s; /* of the jobs meant for it */
     struct emp_measure_waits wait_s;
-    double disk_used; /* mean over time, of the budget of machines that were up */
+    double disk_used;   /* mean over time, of the budget of machines that were up */
+    double disk_gb;     /* likewise, on all of them together */
+    double hits_per_gb; /* a day: jobs meant for it that found all models on the disk, by disk_gb */
 };
 
 struct emp_measure_figures {
@@ -86,12 +89,17 @@ struct emp_measure_figures {
      * memory; on the disk */
     struct emp_measure_share hit_gpu, hit_resident, hit_disk;
     struct emp_measure_share best_machine;
+    struct emp_measure_share ready;      /* all models were on the machine's disk before the job was
+                                            submitted: coverage of what was fetched ahead */
+    struct emp_scorecard_figures score;  /* while jobs were counted; forecasts: of the planner */
     struct emp_measure_share short_done; /* jobs that run under 30 s: done within 30 s */
     /* of those that were told, and completed; told_wait: starts of those told to wait a second */
     struct emp_measure_told told_start, told_wait, told_end;
-    struct emp_measure_share prompt; /* jobs meant for the first pool: started within 5 s */
-    double download_wait_s;          /* jobs' time between arriving at a machine and having all
-                                        models there, total */
+    struct emp_measure_share prompt;        /* jobs meant for the first pool: started within 5 s */
+    struct emp_measure_share prompt_beside; /* of those, submitted while all slots of the last pool
+                                               were taken */
+    double download_wait_s; /* jobs' time between arriving at a machine and having all models
+                               there, total */
     int64_t bytes_fetched, redundant_bytes;
     uint64_t fetches, evictions, attempts, attempts_lost;
     double machine_hours, busy_hours; /* busy: computing */
@@ -114,7 +122,7 @@ double emp_measure_part(struct emp_measure_share s); /* within / jobs; 0 without
 /* ---- showing ---- */
 
 /* What the table says of a run, a line each. */
-typedef double (*emp_measure_figure)(const struct emp_measure_figures *f);
+typedef double (*emp_measure_figure)(const struct emp_measure_figures *f); /* NAN: none */
 struct emp_measure_line {
     const char *name; /* NULL ends the list */
     emp_measure_figure of;

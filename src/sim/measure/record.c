@@ -53,11 +53,13 @@ static void moved(struct emp_measure *m, struct emp_measure_copy *c, int64_t unt
 }
 
 static void copy_begins(struct emp_measure *m, struct emp_measure_place *p,
-                        const struct emp_model *model, int64_t kept)
+                        const struct emp_machine_action *x)
 {
-    struct emp_measure_copy *c = copy_at(m, p, emp_sim_model_find(&m->system, model->name));
+    struct emp_measure_copy *c =
+        copy_at(m, p, emp_sim_model_find(&m->system, x->fetch.model->name));
     c->fetching = true;
-    c->from = kept;
+    c->from = x->fetch.kept_bytes;
+    c->planned = x->fetch.planned;
 }
 
 static void copy_came(struct emp_measure *m, struct emp_measure_place *p,
@@ -76,6 +78,7 @@ static void copy_came(struct emp_measure *m, struct emp_measure_place *p,
     c->second = m->counting && *holders > 0 && !c->had;
     c->present = c->had = true;
     c->used = false;
+    c->came_at = emp_measure_now(m);
     ++*holders;
 }
 
@@ -87,6 +90,32 @@ static void copy_goes(struct emp_measure *m, struct emp_measure_copy *c, uint32_
         redundant(m, c->bytes);
     c->present = false;
     --*holders_of(m, model);
+}
+
+static void fetch_done(struct emp_measure *m, struct emp_sim_agent *a,
+                       const struct emp_machine_event *e)
+{
+    struct emp_measure_place *p = emp_measure_place_of(m, a);
+    uint32_t model = emp_sim_model_find(&m->system, e->fetch_done.model);
+    emp_scorecard_fetched(&m->score, emp_measure_now(m), a->facts.id, e->fetch_done.model,
+                          m->system.models[model].model.bytes, e->fetch_done.code == 0,
+                          copy_at(m, p, model)->planned);
+    copy_came(m, p, e);
+}
+
+static void evicted(struct emp_measure *m, struct emp_sim_agent *a,
+                    const struct emp_machine_action *x)
+{
+    uint32_t model = emp_sim_model_find(&m->system, x->del.model);
+    struct emp_measure_copy *c = copy_at(m, emp_measure_place_of(m, a), model);
+    if (x->del.half) {
+        redundant(m, c->bytes);
+    } else {
+        m->evictions += m->counting;
+        emp_scorecard_evicted(&m->score, emp_measure_now(m), a->facts.id, x->del.model, c->bytes,
+                              x->del.planned ? EMP_SCORECARD_FOR_PLAN : EMP_SCORECARD_FOR_JOB);
+    }
+    copy_goes(m, c, model);
 }
 
 /* ---- attempts ---- */
@@ -165,8 +194,16 @@ static void begins(struct emp_measure *m, struct emp_sim_agent *a, emp_job_num n
     h->begun_at = emp_measure_now(m);
     if (m->jobs[job].counted)
         m->download_wait_ms += h->begun_at - m->jobs[job].arrived_at;
-    for (uint32_t i = 0; i < row->model_count && !m->asked->policy->no_models; i++)
-        copy_at(m, p, m->model_number[m->trace->job_models[row->model + i]])->used = true;
+    bool ready = true;
+    for (uint32_t i = 0; i < row->model_count && !m->asked->policy->no_models; i++) {
+        struct emp_measure_copy *c =
+            copy_at(m, p, m->model_number[m->trace->job_models[row->model + i]]);
+        c->used = true;
+        ready &= c->came_at <= m->jobs[job].submitted_at;
+    }
+    m->jobs[job].ready = ready;
+    emp_scorecard_started(&m->score, h->begun_at, a->facts.id, m->names + row->model,
+                          m->asked->policy->no_models ? 0 : row->model_count, ready);
 }
 
 static void computes(struct emp_measure *m, struct emp_sim_agent *a, emp_job_num num)
@@ -193,7 +230,7 @@ static void machine_event(void *ctx, struct emp_sim_agent *a, const struct emp_m
     else if (e->kind == EMP_MACHINE_EVENT_RUN_STARTED)
         computes(m, a, e->run_started.job);
     else if (e->kind == EMP_MACHINE_EVENT_FETCH_DONE)
-        copy_came(m, emp_measure_place_of(m, a), e);
+        fetch_done(m, a, e);
 }
 
 static void machine_action(void *ctx, struct emp_sim_agent *a, const struct emp_machine_action *x)
@@ -203,13 +240,9 @@ static void machine_action(void *ctx, struct emp_sim_agent *a, const struct emp_
     if (x->kind == EMP_MACHINE_RUN) {
         begins(m, a, x->run->job);
     } else if (x->kind == EMP_MACHINE_FETCH) {
-        copy_begins(m, p, x->fetch.model, x->fetch.kept_bytes);
+        copy_begins(m, p, x);
     } else if (x->kind == EMP_MACHINE_DELETE) {
-        uint32_t model = emp_sim_model_find(&m->system, x->del.model);
-        m->evictions += m->counting && !x->del.half;
-        if (x->del.half)
-            redundant(m, copy_at(m, p, model)->bytes);
-        copy_goes(m, copy_at(m, p, model), model);
+        evicted(m, a, x);
     } else if (x->kind == EMP_MACHINE_SEND &&
                (x->send.kind == EMP_MESSAGE_RETURNED || x->send.kind == EMP_MESSAGE_FAILED)) {
         struct emp_measure_hand *h = hand_of(p, emp_measure_job_of(m, x->send.finished.job));
@@ -291,6 +324,7 @@ static void released(void *ctx, const struct emp_action *action)
 
 void emp_measure_record_init(struct emp_measure *m)
 {
+    emp_scorecard_init(&m->score, &m->arena);
     emp_sim_system_observe(&m->system, &(struct emp_sim_observer){.ctx = m,
                                                                   .machine_event = machine_event,
                                                                   .machine_action = machine_action,
@@ -299,8 +333,23 @@ void emp_measure_record_init(struct emp_measure *m)
                                                                   .released = released});
 }
 
+static const struct emp_planner *planner_of(const struct emp_measure *m)
+{
+    return m->asked->policy->clairvoyant ? NULL : m->system.broker->planner;
+}
+
+void emp_measure_record_count(struct emp_measure *m)
+{
+    m->score_from = m->score.figures;
+    if (planner_of(m))
+        m->forecast_from = emp_planner_scorecard(planner_of(m))->figures;
+}
+
 void emp_measure_record_end(struct emp_measure *m)
 {
+    emp_scorecard_time(&m->score, emp_measure_now(m));
+    if (planner_of(m))
+        m->forecast_to = emp_planner_scorecard(planner_of(m))->figures;
     for (uint32_t i = 0; i < m->scenario->machines; i++)
         for (size_t c = 0; c < m->places[i].copy_cap; c++)
             copy_goes(m, &m->places[i].copies[c], (uint32_t)c);

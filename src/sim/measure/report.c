@@ -1,6 +1,7 @@
 /* The report's page: for a reader who knows what a job queue is, and nothing of this project. */
 #include "sim/measure/report_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { POLICIES_MAX = 64, SEEDS_MAX = 4096 };
@@ -57,7 +58,7 @@ void emp_report_time(struct emp_buf *out, const struct emp_measure_picture *p, e
 
 struct cell {
     double median, low, high;
-    bool several;
+    bool several, none;
 };
 
 static int by_value(const void *a, const void *b)
@@ -74,12 +75,13 @@ static struct cell cell_of(const struct emp_measure_report *r, const char *polic
     if (v == NULL)
         abort();
     for (uint32_t i = 0; i < r->run_count; i++)
-        if (strcmp(r->runs[i].policy, policy) == 0)
+        if (strcmp(r->runs[i].policy, policy) == 0 && !isnan(of(&r->runs[i])))
             v[n++] = of(&r->runs[i]);
-    struct cell c = {0};
+    struct cell c = {.none = n == 0};
     if (n) {
         qsort(v, n, sizeof *v, by_value);
-        c = (struct cell){n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[0], v[n - 1], n > 1};
+        c = (struct cell){n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[0], v[n - 1], n > 1,
+                          false};
     }
     free(v);
     return c;
@@ -98,7 +100,7 @@ static void row(const struct emp_measure_report *r, const struct emp_measure_lin
     uint32_t best = UINT32_MAX, same = 0;
     for (uint32_t k = 0; k < r->picture_count; k++) {
         cells[k] = cell_of(r, r->pictures[k].policy, l->of);
-        if (l->better == 0 || !competes(r->pictures[k].policy))
+        if (l->better == 0 || cells[k].none || !competes(r->pictures[k].policy))
             continue;
         same += best != UINT32_MAX && cells[k].median == cells[best].median;
         if (best == UINT32_MAX || l->better * (cells[k].median - cells[best].median) > 0)
@@ -114,8 +116,9 @@ static void row(const struct emp_measure_report *r, const struct emp_measure_lin
     emp_buf_addz(out, "</td>");
     for (uint32_t k = 0; k < r->picture_count; k++) {
         bool wins = best != UINT32_MAX && same == 0 && r->picture_count > 1 && k == best;
-        emp_buf_printf(out, "<td%s>%.*f", wins ? " class=\"best\"" : "", l->decimals,
-                       cells[k].median);
+        emp_buf_printf(out, "<td%s>", wins ? " class=\"best\"" : "");
+        if (!cells[k].none)
+            emp_buf_printf(out, "%.*f", l->decimals, cells[k].median);
         if (cells[k].several)
             emp_buf_printf(out, "<small class=\"range\">%.*f – %.*f</small>", l->decimals,
                            cells[k].low, l->decimals, cells[k].high);

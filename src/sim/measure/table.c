@@ -2,11 +2,12 @@
  * its column: the median, and below it the range. */
 #include "sim/measure/measure.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { NAME_COLUMNS = 26, COLUMN = 13, RUNS_MAX = 4096 };
 
-typedef emp_measure_figure figure;
+typedef emp_measure_figure figure; /* NAN: there is none */
 
 static double jobs(const struct emp_measure_figures *f)
 {
@@ -51,6 +52,10 @@ static double repeat_use(const struct emp_measure_figures *f)
 static double prompt(const struct emp_measure_figures *f)
 {
     return 100 * emp_measure_part(f->prompt);
+}
+static double prompt_beside(const struct emp_measure_figures *f)
+{
+    return f->prompt_beside.jobs ? 100 * emp_measure_part(f->prompt_beside) : (double)NAN;
 }
 static double short_done(const struct emp_measure_figures *f)
 {
@@ -116,6 +121,31 @@ static double download(const struct emp_measure_figures *f)
 {
     return f->download_wait_s / 3600;
 }
+static double ready(const struct emp_measure_figures *f)
+{
+    return 100 * emp_measure_part(f->ready);
+}
+static double precision(const struct emp_measure_figures *f)
+{
+    return 100 * emp_scorecard_part((double)f->score.moves.used, (double)f->score.moves.planned);
+}
+static double regretted(const struct emp_measure_figures *f)
+{
+    uint64_t all = 0, again = 0;
+    for (int why = 0; why < EMP_SCORECARD_FORS; why++) {
+        all += f->score.moves.evicted[why];
+        again += f->score.moves.regretted[why];
+    }
+    return 100 * emp_scorecard_part((double)again, (double)all);
+}
+static double wape(const struct emp_measure_figures *f)
+{
+    return emp_scorecard_part(f->score.forecast.missed, f->score.forecast.came);
+}
+static double coverage(const struct emp_measure_figures *f)
+{
+    return 100 * emp_scorecard_part(f->score.forecast.held, (double)f->score.forecast.intervals);
+}
 static double hours(const struct emp_measure_figures *f)
 {
     return f->machine_hours;
@@ -165,6 +195,8 @@ const struct emp_measure_line emp_measure_lines[] = {
      "of jobs one of whose models nobody used in the 24 hours before"},
     {"  repeat use", repeat_use, 2, 1, "of all others"},
     {"first pool within 5 s, %", prompt, 2, 1, "of the jobs meant for the first pool"},
+    {"  while the last is full", prompt_beside, 2, 1,
+     "of those, submitted while every slot of the last pool was taken"},
     {"run <30 s: done in 30 s, %", short_done, 2, 1,
      "of jobs that compute for less than 30 s, those that are done 30 s after submission"},
     {"slowdown p95", slowdown, 2, -1, "(wait + run) / run; 19 of 20 jobs have less"},
@@ -184,6 +216,15 @@ const struct emp_measure_line emp_measure_lines[] = {
     {"  redundant", redundant, 1, -1,
      "of it: fetched again, a second copy that was never used, or given up half-way"},
     {"evictions", evictions, 0, -1, "models deleted from a disk to make room"},
+    {"  again within 6 h, %", regretted, 2, -1,
+     "of those, wanted on the same machine again within 6 hours"},
+    {"models there before, %", ready, 2, 1,
+     "jobs whose models were all on the disk of their machine before they were submitted"},
+    {"planned copies used, %", precision, 2, 1,
+     "of copies fetched for the plan, used on their machine within 6 hours"},
+    {"forecast: WAPE", wape, 3, -1,
+     "error of the median, by model and hour, one hour ahead, over the requests that came"},
+    {"  80 % interval holds, %", coverage, 1, 0, "what came lay in the forecast's 80 % interval"},
     {"waits for downloads, h", download, 2, -1,
      "jobs' hours on a machine that still fetched their models"},
     {"machine hours", hours, 1, 0, "of all machines, up"},
@@ -222,11 +263,17 @@ static void put_cell(const struct column *c, figure of, int decimals, bool range
 {
     double v[RUNS_MAX];
     char text[64];
+    uint32_t n = 0;
     for (uint32_t i = 0; i < c->count; i++)
-        v[i] = of(c->runs[i]);
-    double middle = median(v, c->count);
+        if (!isnan(of(c->runs[i])))
+            v[n++] = of(c->runs[i]);
+    if (n == 0) {
+        emp_buf_printf(out, " %*s", COLUMN, range ? "" : "-");
+        return;
+    }
+    double middle = median(v, n);
     if (range)
-        snprintf(text, sizeof text, "%.*f–%.*f", decimals, v[0], decimals, v[c->count - 1]);
+        snprintf(text, sizeof text, "%.*f–%.*f", decimals, v[0], decimals, v[n - 1]);
     else
         snprintf(text, sizeof text, "%.*f", decimals, middle);
     emp_buf_printf(out, " %*s", COLUMN + (range ? 2 : 0), text); /* the dash has three bytes */
@@ -271,8 +318,9 @@ static void put_pools(const struct column *columns, uint32_t count,
 {
     for (uint32_t p = 0; p < first->pool_count && first->pool_count > 1; p++) {
         emp_buf_printf(out, "%.*s\n", EMP_STR_FMT(first->pools[p].name));
-        const char *const names[] = {"  within 10 s, %", "  wait p99, s", "  disk used, %"};
-        for (int line = 0; line < 3; line++) {
+        const char *const names[] = {"  within 10 s, %", "  wait p99, s", "  disk used, %",
+                                     "  hits per GB and day"};
+        for (int line = 0; line < 4; line++) {
             emp_buf_printf(out, "%-*s", NAME_COLUMNS, names[line]);
             for (uint32_t i = 0; i < count; i++) {
                 double v[RUNS_MAX];
@@ -280,7 +328,8 @@ static void put_pools(const struct column *columns, uint32_t count,
                     const struct emp_measure_pool *pool = &columns[i].runs[r]->pools[p];
                     v[r] = line == 0   ? 100 * emp_measure_part(pool->within_10s)
                            : line == 1 ? pool->wait_s.p99
-                                       : 100 * pool->disk_used;
+                           : line == 2 ? 100 * pool->disk_used
+                                       : pool->hits_per_gb;
                 }
                 emp_buf_printf(out, " %*.2f", COLUMN, median(v, columns[i].count));
             }
