@@ -15,21 +15,23 @@ static void copies_set(struct emp_core *c, struct machine *m, const struct emp_c
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t name = emp_intern(&c->names, copies[i].model);
-        if (name)
+        if (name && copies[i].residency != EMP_RESIDENCY_NONE)
             emp_machine_copy_set(c, m, name, copies[i].bytes, copies[i].residency,
                                  copies[i].in_use);
     }
 }
 
-static void evictions_note(struct emp_core *c, const struct machine *m,
-                           const struct emp_message_copies *x)
+/* Once it is known what else there is: that says for whom they had to go. */
+static void copies_gone(struct emp_core *c, struct machine *m, const struct emp_message_copies *x)
 {
     for (uint32_t i = 0; i < x->copy_count; i++) {
         uint32_t name = emp_intern_find(&c->names, x->copies[i].model);
         const struct copy *copy = name ? emp_machine_copy(m, name) : NULL;
-        if (copy && copy->residency >= EMP_RESIDENCY_DISK &&
-            x->copies[i].residency == EMP_RESIDENCY_NONE)
+        if (copy == NULL || x->copies[i].residency != EMP_RESIDENCY_NONE)
+            continue;
+        if (copy->residency >= EMP_RESIDENCY_DISK)
             emp_plan_note_evict(c, m, copy);
+        emp_machine_copy_set(c, m, name, 0, EMP_RESIDENCY_NONE, false);
     }
 }
 
@@ -237,8 +239,8 @@ static void on_finished(struct emp_core *c, struct machine *m, const struct emp_
 static void on_copies(struct emp_core *c, struct machine *m, const struct emp_event *e)
 {
     const struct emp_message_copies *x = &e->message.message->copies;
-    evictions_note(c, m, x);
     copies_set(c, m, x->copies, x->copy_count);
+    copies_gone(c, m, x);
     m->disk_free = x->disk_free_bytes;
     c->dirty_all = true; /* a job may have waited for this model */
 }

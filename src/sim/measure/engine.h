@@ -98,10 +98,10 @@ struct emp_measure {
     int64_t bytes_fetched, redundant_bytes;
     uint64_t fetches, evictions, attempts, attempts_lost;
 
-    /* Of what happens on the machines, whoever decides; and of the planner's forecasts. As they
-     * stood when counting began. */
+    /* Of what happens on the machines, whoever decides; and the planner's own. As they stood when
+     * counting began, and ended. */
     struct emp_scorecard score;
-    struct emp_scorecard_figures score_from, forecast_from, forecast_to;
+    struct emp_scorecard_figures score_from, planner_from, planner_to;
 };
 
 static inline emp_mono_ms emp_measure_now(const struct emp_measure *m)

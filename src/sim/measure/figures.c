@@ -159,7 +159,9 @@ static void disks(const struct emp_measure *m, struct emp_measure_figures *f)
 static void score(const struct emp_measure *m, struct emp_measure_figures *f)
 {
     f->score = emp_scorecard_since(&m->score.figures, &m->score_from);
-    f->score.forecast = emp_scorecard_since(&m->forecast_to, &m->forecast_from).forecast;
+    struct emp_scorecard_figures planner = emp_scorecard_since(&m->planner_to, &m->planner_from);
+    f->score.forecast = planner.forecast;
+    f->told = planner.moves;
 }
 
 static void fleet(const struct emp_measure *m, struct emp_measure_figures *f)

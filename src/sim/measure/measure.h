@@ -92,6 +92,7 @@ struct emp_measure_figures {
     struct emp_measure_share ready;      /* all models were on the machine's disk before the job was
                                             submitted: coverage of what was fetched ahead */
     struct emp_scorecard_figures score;  /* while jobs were counted; forecasts: of the planner */
+    struct emp_scorecard_moves told;     /* moves as the planner knows them from its notes */
     struct emp_measure_share short_done; /* jobs that run under 30 s: done within 30 s */
     /* of those that were told, and completed; told_wait: starts of those told to wait a second */
     struct emp_measure_told told_start, told_wait, told_end;

@@ -342,14 +342,14 @@ void emp_measure_record_count(struct emp_measure *m)
 {
     m->score_from = m->score.figures;
     if (planner_of(m))
-        m->forecast_from = emp_planner_scorecard(planner_of(m))->figures;
+        m->planner_from = emp_planner_scorecard(planner_of(m))->figures;
 }
 
 void emp_measure_record_end(struct emp_measure *m)
 {
     emp_scorecard_time(&m->score, emp_measure_now(m));
     if (planner_of(m))
-        m->forecast_to = emp_planner_scorecard(planner_of(m))->figures;
+        m->planner_to = emp_planner_scorecard(planner_of(m))->figures;
     for (uint32_t i = 0; i < m->scenario->machines; i++)
         for (size_t c = 0; c < m->places[i].copy_cap; c++)
             copy_goes(m, &m->places[i].copies[c], (uint32_t)c);

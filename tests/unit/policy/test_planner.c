@@ -344,6 +344,60 @@ static void nothing_at_all_gives_an_empty_plan(void **state)
     assert_int_equal(s->result.plan.move_count, 0);
 }
 
+/* Hour by hour, though plans are rarer: each is judged by what was known at its beginning. */
+static void every_hour_that_is_over_is_judged_once(void **state)
+{
+    struct scene *s = *state;
+    uses(s, with_lora, 2, 432, T0 - T0 % HOUR);
+    plan(s, T0 - T0 % HOUR + 72 * HOUR); /* six an hour, all of it news: nothing had been said */
+    assert_int_equal(s->result.score.forecast.hours, 0);
+    for (int h = 72; h < 84; h += 3) {
+        uses(s, with_lora, 2, 18, T0 - T0 % HOUR + h * HOUR);
+        plan(s, T0 - T0 % HOUR + (h + 3) * HOUR + 60000);
+    }
+    plan(s, T0 - T0 % HOUR + 84 * HOUR + 120000);
+    const struct emp_scorecard_forecast *f = &s->result.score.forecast;
+    assert_int_equal(f->hours, 12);
+    assert_int_equal(f->intervals, 12); /* the base; the LoRA hangs on it */
+    assert_true(f->came > 71.5 && f->came < 72.5);
+    assert_true(f->missed < 24); /* always six: not hard to foretell */
+    assert_true(f->top[0] > 71.5 && f->top_yesterday[0] > 71.5);
+    assert_int_equal(s->result.score_lately.hours, 12);
+    plan(s, T0 - T0 % HOUR + 200 * HOUR); /* too long a silence to be judged */
+    assert_int_equal(s->result.score.forecast.hours, 12);
+}
+
+static void moves_in_notes_are_scored(void **state)
+{
+    struct scene *s = *state;
+    const struct emp_note at = {.at = T0,
+                                .models = sdxl,
+                                .model_count = 1,
+                                .machine = {"m0", 2},
+                                .bytes = 7 * GB,
+                                .ok = true,
+                                .planned = true,
+                                .ready = true};
+    struct emp_note *n = s->notes;
+    n[0] = n[1] = n[2] = n[3] = at;
+    n[0].kind = EMP_NOTE_FETCH;
+    n[1].kind = EMP_NOTE_START;
+    n[2].kind = EMP_NOTE_EVICT;
+    n[3].kind = EMP_NOTE_FETCH;
+    n[3].planned = false;
+    n[4] = n[0];
+    n[4].machine = (struct emp_str){0}; /* not known where: no move of anybody's */
+    s->snapshot.note_count = 5;
+    plan(s, T0 + 7 * HOUR);
+    const struct emp_scorecard_moves *m = &s->result.score.moves;
+    assert_int_equal(m->planned, 1);
+    assert_int_equal(m->used, 1);
+    assert_int_equal(m->evicted[EMP_SCORECARD_FOR_PLAN], 1);
+    assert_int_equal(m->regretted[EMP_SCORECARD_FOR_PLAN], 1);
+    assert_int_equal(m->jobs, 1);
+    assert_int_equal(m->ready, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -360,6 +414,8 @@ int main(void)
         TEST(the_foretold_takes_the_forecasts_place),
         TEST(what_was_first_used_within_this_hour_is_shown_as_the_plan_expects_it),
         TEST(starts_and_downloads_are_counted),
+        TEST(every_hour_that_is_over_is_judged_once),
+        TEST(moves_in_notes_are_scored),
         TEST(its_rows_bring_a_new_planner_to_the_same_forecast),
         TEST(other_keys_and_broken_rows_are_told_apart),
         TEST(nothing_at_all_gives_an_empty_plan),
