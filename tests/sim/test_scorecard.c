@@ -84,7 +84,7 @@ static void the_broker_knows_from_reports_what_happened(void **state)
         struct bench b;
         bench_init(&b, small_office, NULL, seed);
         bench_run(&b, "emp-predictive", seed);
-        const struct emp_scorecard_moves *told = &b.figures.told, *m = &b.figures.score.moves;
+        const struct emp_scorecard_moves *told = &b.figures.moves_told, *m = &b.figures.score.moves;
         about(told->jobs, m->jobs);
         about(told->ready, m->ready);
         about(told->planned, m->planned);

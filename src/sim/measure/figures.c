@@ -161,7 +161,7 @@ static void score(const struct emp_measure *m, struct emp_measure_figures *f)
     f->score = emp_scorecard_since(&m->score.figures, &m->score_from);
     struct emp_scorecard_figures planner = emp_scorecard_since(&m->planner_to, &m->planner_from);
     f->score.forecast = planner.forecast;
-    f->told = planner.moves;
+    f->moves_told = planner.moves;
 }
 
 static void fleet(const struct emp_measure *m, struct emp_measure_figures *f)

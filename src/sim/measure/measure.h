@@ -89,11 +89,11 @@ struct emp_measure_figures {
      * memory; on the disk */
     struct emp_measure_share hit_gpu, hit_resident, hit_disk;
     struct emp_measure_share best_machine;
-    struct emp_measure_share ready;      /* all models were on the machine's disk before the job was
-                                            submitted: coverage of what was fetched ahead */
-    struct emp_scorecard_figures score;  /* while jobs were counted; forecasts: of the planner */
-    struct emp_scorecard_moves told;     /* moves as the planner knows them from its notes */
-    struct emp_measure_share short_done; /* jobs that run under 30 s: done within 30 s */
+    struct emp_measure_share ready;     /* all models were on the machine's disk before the job was
+                                           submitted: coverage of what was fetched ahead */
+    struct emp_scorecard_figures score; /* while jobs were counted; forecasts: of the planner */
+    struct emp_scorecard_moves moves_told; /* moves as the planner knows them from its notes */
+    struct emp_measure_share short_done;   /* jobs that run under 30 s: done within 30 s */
     /* of those that were told, and completed; told_wait: starts of those told to wait a second */
     struct emp_measure_told told_start, told_wait, told_end;
     struct emp_measure_share prompt;        /* jobs meant for the first pool: started within 5 s */

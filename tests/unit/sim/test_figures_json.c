@@ -88,6 +88,7 @@ static const char all[] =
     "\"first_pool_within_5s_last_full\":0.5,"
     "\"slowdown\":{\"p50\":1,\"p90\":1.25,\"p95\":1.5,\"p99\":2,\"max\":3,\"mean\":1.125},"
     "\"completion\":0.75,\"best_machine\":0.75,"
+    "\"eta\":{\"start\":{\"jobs\":0},\"start_of_waiting\":{\"jobs\":0},\"finish\":{\"jobs\":0}},"
     "\"hit\":{\"gpu\":0.25,\"resident\":0.5,\"disk\":0.75},"
     "\"bytes_fetched\":9007199254740993,\"redundant_bytes\":12,\"download_wait_s\":12.5,"
     "\"fetches\":3,\"evictions\":4,\"attempts\":9,\"attempts_lost\":1,"
