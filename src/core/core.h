@@ -262,6 +262,7 @@ struct emp_core_stats {
     uint64_t fetched_bytes;
     uint64_t by_fallback[EMP_FALLBACK_COUNT];
     uint64_t plans, plans_sent; /* runs of the planner; machines that were told a new plan */
+    uint64_t spares; /* times that a machine was told to make a model ready for the next jobs */
     uint64_t pending, delayed /* backing off, of pending */, running;
     uint32_t classes, machines_connected, machines_known, slots, slots_busy;
 };

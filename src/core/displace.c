@@ -6,7 +6,6 @@
  * by the broker's own record of uses. */
 #include "core/internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { FRESH_MS = 10000 }; /* an order by worth stands so long, if nothing else changes */
@@ -150,74 +149,4 @@ int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k, 
         regret += regret_s(c, victim, seconds);
     }
     return milliseconds(regret);
-}
-
-/* ---- crowding ---- */
-
-/* The one that decides where its jobs go: the largest of those that stand for themselves. */
-static struct model_entry *key_model(struct emp_core *c, const struct class *k)
-{
-    struct model_entry *key = NULL;
-    for (uint32_t i = 0; i < k->spec.model_count; i++) {
-        struct model_entry *e = emp_core_model_entry(c, k->models[i]);
-        if (key == NULL || (key->modifies && !e->modifies) ||
-            (key->modifies == e->modifies && e->model.bytes > key->model.bytes))
-            key = e;
-    }
-    return key;
-}
-
-/* The chance that none of its slots is free: as if each were taken on its own. */
-static double all_slots_busy(const struct emp_core *c, const struct machine *m)
-{
-    const double least = 0.01; /* nobody is free for sure */
-    double share = emp_busy_mean(&m->busy_share, c->now.mono);
-    return pow(share > least ? share : least, m->facts.slots ? m->facts.slots : 1);
-}
-
-/* A job comes: was there a machine for it that had its model and time? Jobs come in bursts, so that
- * what they find is not what machines' shares of busy time multiply to. */
-void emp_core_crowd_note(struct emp_core *c, const struct class *k)
-{
-    enum { MEMORY = 32 };
-    struct model_entry *key = key_model(c, k);
-    bool found = false;
-    for (uint32_t i = 0; key && i < key->warm_count && !found; i++) {
-        const struct machine *m = key->warm[i];
-        found = emp_machine_usable(c, m) && m->busy < m->facts.slots;
-    }
-    if (key && key->warm_count)
-        key->found_none += ((found ? 0 : 1) - key->found_none) / MEMORY;
-}
-
-void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret)
-{
-    const double at_most = 600; /* an hour's: beyond that it is no longer any one machine's doing */
-    *ret = (struct crowd){.key = key_model(c, k), .all_busy = 1};
-    if (ret->key == NULL)
-        return;
-    double uses = emp_heat_per_hour(&ret->key->heat, c->now.mono);
-    ret->waiting_ms = (uses < at_most ? uses : at_most) * (double)k->mean_ms;
-    for (uint32_t i = 0; i < ret->key->warm_count; i++) {
-        if (!ret->key->warm[i]->link)
-            continue;
-        ret->all_busy *= all_slots_busy(c, ret->key->warm[i]);
-        ret->warm++;
-    }
-}
-
-/* Of two reckonings the worse: by what machines are busy, and by what jobs of this model have found
- * lately. */
-int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m)
-{
-    if (w->key == NULL)
-        return 0;
-    const struct copy *copy = emp_machine_copy(m, w->key->name);
-    double all_busy = w->all_busy, found_none = w->warm ? w->key->found_none : 1;
-    if (copy == NULL || !copy->warm) {
-        double busy = all_slots_busy(c, m);
-        all_busy *= busy;
-        found_none *= 1 - (1 - busy) / (w->warm + 1);
-    }
-    return (int64_t)(w->waiting_ms * (all_busy > found_none ? all_busy : found_none));
 }

@@ -205,6 +205,17 @@ struct planned {
     double seconds_saved;
 };
 
+/* What the machine makes ready for jobs that come next: spare.c. */
+enum { SPARE_MODELS_MAX = 8 };
+struct spare {
+    uint32_t models[SPARE_MODELS_MAX];
+    uint32_t count; /* 0: nothing */
+    uint32_t key;   /* the model that it is about */
+    enum emp_residency residency;
+    emp_mono_ms until; /* in its plan so long */
+    double seconds_saved;
+};
+
 struct region {
     uint32_t slots, busy;
 };
@@ -259,6 +270,7 @@ struct machine {
     struct emp_arena plan_arena;
     struct planned *planned; /* as last sent, or to be sent when it is back */
     uint32_t planned_count;
+    struct spare spare;
 };
 
 struct model_entry {
@@ -558,20 +570,6 @@ int64_t emp_core_displaced_disk_ms(struct emp_core *c, struct machine *m, int64_
 int64_t emp_core_displaced_memory_ms(struct emp_core *c, const struct class *k, struct machine *m,
                                      int64_t load_bytes, int64_t ram_bytes);
 
-/* Crowding: the next jobs for the same model go where it is warm, and wait when all of these
- * machines are busy. One more replica makes that rarer, the more so the less its machine has to do.
- */
-struct crowd {
-    struct model_entry *key; /* NULL: no models, no crowd */
-    double all_busy;         /* chance that all machines where it is warm are */
-    uint32_t warm;           /* how many these are */
-    double waiting_ms;       /* of an hour's uses, were they so always */
-};
-void emp_core_crowd_note(struct emp_core *c, const struct class *k); /* a job of it comes */
-void emp_core_crowd_init(struct emp_core *c, const struct class *k, struct crowd *ret);
-/* Expected waiting of the next hour's jobs, once m has the model too. */
-int64_t emp_core_crowd_ms(const struct emp_core *c, const struct crowd *w, const struct machine *m);
-
 /* schedule.c */
 struct candidate {
     struct machine *machine;
@@ -590,7 +588,6 @@ struct verdict {
 void emp_core_schedule(struct emp_core *c);
 /* What the job would cost there; false: it cannot run there. */
 bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
-                        const struct crowd *crowd, // NULL: not looked at
                         struct candidate *x);
 void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct verdict *v);
 void emp_core_decision_fill(struct emp_core *c, const struct class *k, const struct verdict *v,
@@ -599,6 +596,13 @@ uint32_t emp_core_best_first(struct verdict *v, struct candidate **ret, uint32_t
 void emp_core_choice_fill(struct emp_core *c, const struct candidate *x,
                           struct emp_route_choice *ret);
 enum emp_fallback emp_core_fallback(const struct verdict *v, const struct candidate *x);
+
+/* spare.c: ready ahead of the next job, without a forecast */
+void emp_spare_note(struct emp_core *c, const struct class *k); /* a job of it comes */
+/* A job of k was weighed: `taken` is about to get it; NULL: it is held for a busy machine. */
+void emp_spare_consider(struct emp_core *c, const struct class *k, const struct verdict *v,
+                        const struct machine *taken);
+void emp_spare_settle(struct emp_core *c, struct machine *m); /* ends it when its time is over */
 
 /* plan.c */
 void emp_plan_note_use(struct emp_core *c, const struct job *j);

@@ -187,6 +187,7 @@ void emp_machine_disconnect(struct emp_core *c, struct machine *m, int64_t grace
     m->last_seen = c->now.wall - (c->now.mono - m->last_heard);
     m->link = 0;
     m->leaving = false;
+    m->spare = (struct spare){0};
     c->slots -= m->facts.slots;
     region_add(c, m->region, -(int)m->facts.slots, -(int)m->busy);
     m->awaited_until = c->now.mono + AWAY_HOME_MS;

@@ -1,7 +1,8 @@
 /* The core's side of planning: notes of what was used, the snapshot, and what comes of a plan.
  *
  * Notes are kept until the next snapshot, NOTES_MAX at most. A machine's plan is remembered as it
- * was last sent, and sent anew when the machine comes back, or when a new plan differs from it. */
+ * was last sent, and sent anew when the machine comes back, or when a new plan differs from it.
+ * What it makes ready as a spare (spare.c) goes before it, in the same message. */
 #include "core/internal.h"
 
 #include <math.h>
@@ -293,19 +294,38 @@ static bool same_plan(const struct machine *m, const struct planned *list, uint3
     return true;
 }
 
+static uint32_t list_planned(struct emp_core *c, struct planned p, struct emp_planned *list,
+                             uint32_t n)
+{
+    const struct model_entry *e = emp_core_model_entry(c, p.model);
+    if (!e->catalogued || n == EMP_PLANNED_MAX)
+        return n;
+    emp_model_copy(c->out->arena, &e->model, &list[n].model);
+    list[n].residency = p.residency;
+    list[n].seconds_saved = p.seconds_saved;
+    return n + 1;
+}
+
+static bool spared(const struct machine *m, uint32_t model)
+{
+    for (uint32_t i = 0; i < m->spare.count; i++)
+        if (m->spare.models[i] == model)
+            return true;
+    return false;
+}
+
 void emp_plan_send(struct emp_core *c, struct machine *m)
 {
-    struct emp_arena *a = c->out->arena;
-    struct emp_planned *list = emp_arena_array(a, struct emp_planned, m->planned_count);
+    struct emp_planned *list =
+        emp_arena_array(c->out->arena, struct emp_planned, m->planned_count + m->spare.count);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < m->planned_count; i++) {
-        const struct model_entry *e = emp_core_model_entry(c, m->planned[i].model);
-        if (!e->catalogued)
-            continue;
-        emp_model_copy(a, &e->model, &list[n].model);
-        list[n].residency = m->planned[i].residency;
-        list[n++].seconds_saved = m->planned[i].seconds_saved;
-    }
+    for (uint32_t i = 0; i < m->spare.count; i++)
+        n = list_planned(
+            c, (struct planned){m->spare.models[i], m->spare.residency, m->spare.seconds_saved},
+            list, n);
+    for (uint32_t i = 0; i < m->planned_count; i++)
+        if (!spared(m, m->planned[i].model))
+            n = list_planned(c, m->planned[i], list, n);
     struct emp_message_plan *p = &emp_core_send(c, m, EMP_MESSAGE_PLAN)->plan;
     p->planned = list;
     p->planned_count = n;

@@ -35,7 +35,7 @@ static void take(struct emp_core *c, struct machine *m, struct job **looked, uin
     while (*ret_count < c->policy->pull_window && (k = emp_heap_peek(&c->ready))) {
         struct job *j = k->head;
         struct candidate x;
-        if (emp_core_candidate(c, k, j, m, NULL, &x)) {
+        if (emp_core_candidate(c, k, j, m, &x)) {
             struct verdict v = {.candidates = &x, .count = 1, .best = &x, .chosen = &x};
             struct emp_decision d;
             emp_core_decision_fill(c, k, &v, &d);

@@ -143,7 +143,7 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
         .pool = emp_pool_name(c, m->pool),
     };
     leases_reconcile(c, m, h);
-    if (m->planned_count)
+    if (m->planned_count || m->spare.count)
         emp_plan_send(c, m);
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);
@@ -156,6 +156,7 @@ static void on_beat(struct emp_core *c, struct machine *m, const struct emp_even
     emp_machine_fetch_told(c, m, b->fetch_left_bytes);
     if (b->link_bytes_per_s > 0)
         m->link_rate = b->link_bytes_per_s;
+    emp_spare_settle(c, m);
 }
 
 static void on_started(struct emp_core *c, struct machine *m, const struct emp_event *e)
@@ -242,6 +243,7 @@ static void on_copies(struct emp_core *c, struct machine *m, const struct emp_ev
     copies_set(c, m, x->copies, x->copy_count);
     copies_gone(c, m, x);
     m->disk_free = x->disk_free_bytes;
+    emp_spare_settle(c, m);
     c->dirty_all = true; /* a job may have waited for this model */
 }
 

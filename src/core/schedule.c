@@ -95,7 +95,7 @@ static bool model_facts(struct emp_core *c, const struct class *k, const struct 
 }
 
 static bool gather(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
-                   const struct crowd *crowd, struct emp_route_facts *f)
+                   struct emp_route_facts *f)
 {
     *f = (struct emp_route_facts){0};
     struct load need = {0};
@@ -119,7 +119,6 @@ static bool gather(struct emp_core *c, struct class *k, const struct job *j, str
     f->failed_this_job = emp_job_avoids(j, m);
     f->slots = m->facts.slots;
     f->busy = m->busy;
-    f->crowd_ms = crowd ? emp_core_crowd_ms(c, crowd, m) : 0;
     f->displaced_ms = emp_core_displaced_disk_ms(c, m, f->missing_bytes - m->disk_free);
     if (m->facts.gpu_count)
         f->displaced_ms += emp_core_displaced_memory_ms(c, k, m, need.load_bytes, need.ram_bytes);
@@ -134,10 +133,10 @@ static bool too_short(const struct emp_core *c, const struct class *k, const str
 }
 
 bool emp_core_candidate(struct emp_core *c, struct class *k, const struct job *j, struct machine *m,
-                        const struct crowd *crowd, struct candidate *x)
+                        struct candidate *x)
 {
     struct emp_route_facts f;
-    if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, crowd, &f))
+    if (!emp_machine_usable(c, m) || !emp_class_matches(c, k, m) || !gather(c, k, j, m, &f))
         return false;
     *x = (struct candidate){
         .machine = m,
@@ -265,11 +264,8 @@ void emp_core_decide(struct emp_core *c, struct class *k, struct job *j, struct 
 {
     *v = (struct verdict){
         .candidates = emp_arena_array(&c->scratch, struct candidate, c->all_count)};
-    struct crowd crowd;
-    emp_core_crowd_init(c, k, &crowd);
     for (size_t i = 0; i < c->all_count; i++)
-        if (c->all[i]->link &&
-            emp_core_candidate(c, k, j, c->all[i], &crowd, &v->candidates[v->count]))
+        if (c->all[i]->link && emp_core_candidate(c, k, j, c->all[i], &v->candidates[v->count]))
             v->count++;
     drop_too_short(c, k, j, v);
     v->best = cheapest(c, v, false);
@@ -419,6 +415,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
         emp_core_decision_fill(c, k, &v, &d);
         v.chosen->machine->late_last = c->late_turn;
         emp_class_dequeue(c, k, j);
+        emp_spare_consider(c, k, &v, v.chosen->machine);
         emp_attempt_assign(c, j, v.chosen->machine, &d);
         return k->head != NULL;
     }
@@ -429,6 +426,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
         promise_all(c, k, &v);
         return false;
     }
+    emp_spare_consider(c, k, &v, NULL);
     if (j->held_since == 0)
         j->held_since = c->now.mono;
     j->held_for = v.best->machine;

@@ -223,7 +223,7 @@ static void admit(struct emp_core *c, const struct emp_event *e)
     emp_job_arrived_at(c, j, c->now.wall);
     emp_core_order(c, j, s);
     key_remember(c, s, j->num);
-    emp_core_crowd_note(c, j->class);
+    emp_spare_note(c, j->class);
     c->stats.submitted++;
 
     struct emp_change_job *change = emp_job_persist(c, j);

@@ -34,12 +34,12 @@ struct emp_settings_routing {
     int64_t link_bytes_per_s;     /* assumed where not measured; default 25 MB/s */
     int64_t load_bytes_per_s;     /* disk to GPU memory; default 300 MB/s */
     int64_t ram_load_bytes_per_s; /* RAM to GPU memory; default 2.5 GB/s */
-    double displacement_weight; /* of what is pushed out; default 3: measured, docs/simulation.md */
-    double crowd_weight;        /* of later jobs' waiting where few machines have a model; 0.6 */
-    double run_delta_weight;    /* of run time saved on a faster machine, against waiting; 0.1 */
-    int64_t promise_ms;         /* a start later than this after submission … ; 10 s */
-    int64_t late_ms;            /* … counts so much more; 40 s */
-    double hazard_per_hour; /* of a machine vanishing in its first hours; default 0.0108 (SALAD) */
+    double displacement_weight;   /* of what is pushed out; default 1 */
+    double spare_weight;     /* of later jobs' waiting that a spare copy saves; 0: no spares; 0.6 */
+    double run_delta_weight; /* of run time saved on a faster machine, against waiting; 0.1 */
+    int64_t promise_ms;      /* a start later than this after submission … ; 10 s */
+    int64_t late_ms;         /* … counts so much more; 40 s */
+    double hazard_per_hour;  /* of a machine vanishing in its first hours; default 0.0108 (SALAD) */
     double failure_weight_ms; /* risk per unit of failure rate; default 30 s */
 };
 struct emp_settings_fairness {

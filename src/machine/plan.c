@@ -32,7 +32,7 @@ void emp_plan_replace(struct emp_machine *m, const struct emp_message_plan *plan
 {
     for (uint32_t i = 0; i < m->plan_count; i++) {
         emp_copy_at(m, m->plan[i].copy)->planned = 0;
-        emp_copy_at(m, m->plan[i].copy)->seconds_saved = 0; // as said with the plan that is over
+        emp_copy_at(m, m->plan[i].copy)->seconds_saved = -1; // not told any more
     }
     emp_arena_reset(&m->plan_arena);
     m->plan = emp_arena_array(&m->plan_arena, struct emp_machine_planned, plan->planned_count);

@@ -5,4 +5,5 @@ const struct emp_policy emp_policy_default = {
     .name = "estimated-start",
     .terms = emp_route_terms,
     .may_wait = true,
+    .spares = true,
 };

@@ -12,6 +12,7 @@ struct emp_policy {
     void (*terms)(const struct emp_settings_routing *s, const struct emp_route_facts *f,
                   struct emp_route_terms *ret);
     bool may_wait; /* may a job wait for a busy machine while an idle one fits? */
+    bool spares;   /* are further machines made ready when all that have a model are busy? */
     /* What a rival does without. */
     bool model_blind;  /* two starts are equal whether or not the models are there */
     bool pool_blind;   /* a machine's pool does not count, however long the job runs */

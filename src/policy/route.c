@@ -12,6 +12,7 @@
 #define SPEED_MIN     0.02
 #define SPEED_MAX     50.0
 #define LOSS_NOTICE_S 10.0 /* until a silent machine's leases are lost */
+#define SPARE_EFFORT  0.03 /* of the seconds that fetching and loading take, in idle time */
 
 /* Hazard over the mean hazard, by age: HIGH until YOUNG hours, then LOW + (HIGH - LOW) / (1 +
  * beyond / FALL)^2. Over a machine's first 60 hours (the mean life in the SALAD figures) it
@@ -113,8 +114,16 @@ void emp_route_terms(const struct emp_settings_routing *s, const struct emp_rout
         .run_delta = microseconds((run - mean_run) * bounded(s->run_delta_weight, 0, 1e6)),
         .pool_penalty = microseconds(pool_penalty(s, f, run)),
         .displacement =
-            microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6) +
-                         seconds(f->crowd_ms) * bounded(s->crowd_weight, 0, 1e6)),
+            microseconds(seconds(f->displaced_ms) * bounded(s->displacement_weight, 0, 1e6)),
         .risk = microseconds(vanishing(s, f, exposed) + failing(s, f, run) + breaking(s, f, start)),
     };
+}
+
+int64_t emp_route_spare(const struct emp_settings_routing *s, const struct emp_route_terms *there,
+                        int64_t crowd_ms, int64_t crowd_with_ms)
+{
+    double saved = seconds(crowd_ms) - seconds(crowd_with_ms);
+    double effort = ((double)there->fetch + (double)there->load) / 1e6 * SPARE_EFFORT;
+    return microseconds(saved * bounded(s->spare_weight, 0, 1e6) -
+                        (double)there->displacement / 1e6 - effort);
 }

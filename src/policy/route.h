@@ -25,7 +25,6 @@ struct emp_route_facts {
     bool own_pool;   /* of the job's pool, or a sub-pool that shares its durations */
     int64_t pool_penalty_ms;                  /* of the machine's pool for outsiders */
     int64_t pool_run_ms_min, pool_run_ms_max; /* of the machine's pool */
-    int64_t crowd_ms; /* expected waiting of the next jobs for the same models, if it goes there */
     int64_t displaced_ms; /* worth of what must be evicted or pushed out of GPU memory */
     int64_t age_ms;       /* since its boot: hazard falls with age (SALAD: anchors) */
     double failure_rate;  /* 0 … 1, recent attempts it failed */
@@ -36,6 +35,13 @@ struct emp_route_facts {
 };
 void emp_route_terms(const struct emp_settings_routing *s, const struct emp_route_facts *f,
                      struct emp_route_terms *ret);
+
+/* Is it worth to make a job's models ready there, in idle time, for the jobs that come next?
+ * Microseconds of their waiting saved within the hour, less what is pushed out for it and some of
+ * the effort; more than 0: yes. `there`: the terms of such a job; crowd_ms: expected waiting of the
+ * next hour's jobs as things are, crowd_with_ms: if that machine had the models too. */
+int64_t emp_route_spare(const struct emp_settings_routing *s, const struct emp_route_terms *there,
+                        int64_t crowd_ms, int64_t crowd_with_ms);
 
 /* Hazard of the machine vanishing, per hour, at that age: falls from three times the settings' rate
  * in the first two hours towards a third of it after three days. */

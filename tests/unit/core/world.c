@@ -193,6 +193,9 @@ static void trace_send(struct world *w, const struct emp_action *a)
         emp_buf_printf(&w->trace, " to %.*s", EMP_STR_FMT(m->welcome.pool));
     else if (m->kind == EMP_MESSAGE_REFUSED)
         emp_buf_printf(&w->trace, " %s", emp_error_name(m->refused.code));
+    for (uint32_t i = 0; m->kind == EMP_MESSAGE_PLAN && i < m->plan.planned_count; i++)
+        emp_buf_printf(&w->trace, " %.*s:%s", EMP_STR_FMT(m->plan.planned[i].model.name),
+                       emp_residency_word(m->plan.planned[i].residency));
     emp_buf_addz(&w->trace, "\n");
 }
 

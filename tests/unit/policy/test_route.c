@@ -18,7 +18,7 @@ static const struct emp_settings_routing settings = {
     .load_bytes_per_s = 300000000,
     .ram_load_bytes_per_s = 2500000000,
     .run_delta_weight = 1.0,
-    .crowd_weight = 0.5,
+    .spare_weight = 0.5,
     .displacement_weight = 1,
     .hazard_per_hour = 0.0108,
     .failure_weight_ms = 30000,
@@ -60,14 +60,13 @@ static void by_hand(void **state)
     f.own_pool = false;
     f.pool_penalty_ms = 7000;
     f.displaced_ms = 3000;
-    f.crowd_ms = 4000; // its weight is a half
     struct emp_route_terms t = terms(&f);
     assert_int_equal(t.slot_free, 4 * SECOND);
     assert_int_equal(t.fetch, 60 * SECOND);
     assert_int_equal(t.load, 22 * SECOND);
     assert_int_equal(t.run_delta, 10 * SECOND);
     assert_int_equal(t.pool_penalty, 7 * SECOND);
-    assert_int_equal(t.displacement, 5 * SECOND);
+    assert_int_equal(t.displacement, 3 * SECOND);
     assert_in_range(t.risk, 1, SECOND / 10); // an old machine, two minutes
 
     f.link_bytes_per_s = 0; // not measured: assumed
@@ -192,7 +191,6 @@ static struct emp_route_facts random_facts(struct emp_random *r)
         .pool_run_ms_min = emp_random_below(r, 2) ? 0 : (int64_t)exp(uniform(r, 5, 18)),
         .pool_run_ms_max = emp_random_below(r, 3) ? (int64_t)exp(uniform(r, 5, 18)) : EMP_NEVER,
         .displaced_ms = (int64_t)exp(uniform(r, 0, 14)),
-        .crowd_ms = (int64_t)exp(uniform(r, 0, 14)),
         .waited_ms = (int64_t)exp(uniform(r, 0, 14)),
         .age_ms = (int64_t)exp(uniform(r, 0, 22)),
         .failure_rate = emp_random_unit(r),
@@ -222,7 +220,6 @@ static const struct fact {
     FACT(pool_run_ms_max, INTEGER, -1),
     FACT(pool_run_ms_min, INTEGER, -1),
     FACT(displaced_ms, INTEGER, 1),
-    FACT(crowd_ms, INTEGER, 1),
     FACT(waited_ms, INTEGER, 1),
     FACT(age_ms, INTEGER, -1),
     FACT(failure_rate, REAL, 1),
@@ -305,7 +302,7 @@ static void absurd_facts_stay_in_range(void **state)
             .load_bytes_per_s = integers[emp_random_below(&r, COUNT(integers))],
             .ram_load_bytes_per_s = integers[emp_random_below(&r, COUNT(integers))],
             .displacement_weight = reals[emp_random_below(&r, COUNT(reals))],
-            .crowd_weight = reals[emp_random_below(&r, COUNT(reals))],
+            .spare_weight = reals[emp_random_below(&r, COUNT(reals))],
             .run_delta_weight = reals[emp_random_below(&r, COUNT(reals))],
             .promise_ms = integers[emp_random_below(&r, COUNT(integers))],
             .late_ms = integers[emp_random_below(&r, COUNT(integers))],
@@ -321,7 +318,20 @@ static void absurd_facts_stay_in_range(void **state)
         check_case(n_case, t.run_delta >= -most && t.run_delta <= most);
         int64_t sum = emp_route_cost(&t);
         check_case(n_case, sum >= -most && sum <= 7 * most);
+        int64_t spare = emp_route_spare(&s, &t, integers[emp_random_below(&r, COUNT(integers))],
+                                        integers[emp_random_below(&r, COUNT(integers))]);
+        check_case(n_case, spare >= -most && spare <= most);
     }
+}
+
+static void a_spare_is_worth_what_it_saves_less_what_it_costs(void **state)
+{
+    (void)state;
+    struct emp_route_terms there = {
+        .fetch = 80 * SECOND, .load = 20 * SECOND, .displacement = 2 * SECOND};
+    // saved: half of 60 s - 20 s; the effort: 3 % of 100 s; and 2 s of others'
+    assert_int_equal(emp_route_spare(&settings, &there, 60000, 20000), 15 * SECOND);
+    assert_true(emp_route_spare(&settings, &there, 10000, 10000) < 0);
 }
 
 static void the_default_policy_is_this_one(void **state)
@@ -344,6 +354,7 @@ int main(void)
         cmocka_unit_test(hazard_falls_with_age),
         cmocka_unit_test(each_term_is_monotone_in_each_fact),
         cmocka_unit_test(absurd_facts_stay_in_range),
+        cmocka_unit_test(a_spare_is_worth_what_it_saves_less_what_it_costs),
         cmocka_unit_test(the_default_policy_is_this_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
