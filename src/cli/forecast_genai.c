@@ -2,10 +2,10 @@
 
 #include "cli/csv.h"
 
-enum column { CREATED, BASE, LORAS, EXEC, TYPE, STEPS, IMAGES, STATUS, COLUMNS };
+enum column { CREATED, BASE, LORAS, EXEC, TYPE, STEPS, IMAGES, STATUS, USER, COLUMNS };
 
-static const char *const names[COLUMNS] = {"created", "base_model", "loras",  "exec_s",
-                                           "type",    "steps",      "images", "status"};
+static const char *const names[COLUMNS] = {"created", "base_model", "loras",  "exec_s", "type",
+                                           "steps",   "images",     "status", "user"};
 
 struct place {
     uint32_t of[COLUMNS]; /* field of a column, from 1; 0: there is none */
@@ -76,7 +76,8 @@ static int take_record(const struct emp_csv *c, const struct place *p, uint32_t 
     if (c->count != columns)
         return emp_fail(err, EMP_E_MALFORMED, NULL, "%s:%u: %u fields, the heading has %u", c->name,
                         c->line, c->count, columns);
-    *job = (struct emp_genai_job){.line = c->line, .exec_s = -1, .type = get(c, p, TYPE)};
+    *job = (struct emp_genai_job){
+        .line = c->line, .exec_s = -1, .type = get(c, p, TYPE), .user = get(c, p, USER)};
     if (get(c, p, CREATED).len && (r = take_time(c, get(c, p, CREATED), &job->at, err)) < 0)
         return r;
     if ((r = take_number(c, p, EXEC, &job->exec_s, err)) < 0 ||

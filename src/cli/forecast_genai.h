@@ -9,8 +9,8 @@
 enum { EMP_GENAI_LORAS_MAX = 15 };
 
 struct emp_genai_job {
-    emp_wall_ms at;      /* submission; the file's clock is taken as UTC */
-    struct emp_str type; /* TXT_2_IMG, …; may be empty */
+    emp_wall_ms at;            /* submission; the file's clock is taken as UTC */
+    struct emp_str type, user; /* TXT_2_IMG, …; may be empty */
     struct emp_str models[1 + EMP_GENAI_LORAS_MAX]; /* the base, then LoRAs */
     uint32_t model_count;
     double exec_s; /* -1: not known */
@@ -25,8 +25,8 @@ struct emp_genai {
     uint32_t untimed_count, untimed_cap;
 };
 
-/* Columns created and base_model are needed; loras (id:scale;…), exec_s, type, steps, images are
- * used where they are. EMP_E_MALFORMED with file and line. Appends to *ret. */
+/* Columns created and base_model are needed; loras (id:scale;…), exec_s, type, steps, images, user
+ * are used where they are. EMP_E_MALFORMED with file and line. Appends to *ret. */
 int emp_genai_read(struct emp_cli *cli, const char *path, struct emp_genai *ret,
                    struct emp_error *err);
 

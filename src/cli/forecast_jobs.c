@@ -235,6 +235,7 @@ static int span(const struct run *r, const struct emp_forecast_options *o, emp_w
 static struct emp_duration_job work_of(const struct emp_genai_job *j)
 {
     return (struct emp_duration_job){.service = j->type,
+                                     .customer = j->user,
                                      .models = j->models,
                                      .model_count = j->model_count,
                                      .steps = j->steps,

@@ -124,6 +124,7 @@ static struct emp_duration_job duration_job(struct emp_core *c, const struct job
                 models[n++] = k->spec.models[i];
     return (struct emp_duration_job){
         .service = k->spec.service,
+        .customer = emp_core_name(c, j->customer),
         .gpu = m && m->facts.gpu_count ? m->facts.gpus[0].model : (struct emp_str){0},
         .models = models,
         .model_count = n,

@@ -23,7 +23,7 @@ enum { SETTLE_EVERY = 100 };
 /* Shrinkage in jobs, and what a like keeps per job of its own. */
 static const struct {
     double doubt, keep;
-} levels[LEVELS] = {{5, 0.9977}, {5, 0.9931}, {3, 0.9772}, {2, 0.9548}};
+} levels[LEVELS] = {{5, 0.9977}, {5, 0.9931}, {3, 0.9772}, {2, 0.9548}, {4, 0.9}};
 
 void emp_duration_init(struct emp_duration *d, struct emp_arena *arena)
 {
@@ -79,6 +79,7 @@ static void keys(const struct emp_duration_job *job, uint64_t key[LEVELS])
     key[2] = mix(key[1], others);
     key[3] = mix(mix(mix(key[2], bits_of(job->images)), bits_of(job->steps)),
                  mix(mix(bits_of(job->pixels), bits_of(job->frames)), key[0]));
+    key[4] = mix(key[1], emp_str_hash(job->customer) + 2);
 }
 
 /* ---- likes ---- */

@@ -8,7 +8,7 @@
 
 enum {
     FEATURES = 9,
-    LEVELS = 4,
+    LEVELS = 5,
     PAGE = 64, /* likes of a level that are saved together */
     PAGES = EMP_DURATION_LIKES_MAX / PAGE,
 };

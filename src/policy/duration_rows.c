@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    LAYOUT = 1,
+    LAYOUT = 2,
     NUMBERS = FEATURES * FEATURES + 2 * FEATURES + 1, /* gram, right, weight, load */
     HEAD_BYTES = 8 + 8 + LEVELS * 4 + NUMBERS * 8 + (LEVELS + 2) * EMP_CONFORM_BINS * 4,
     LIKE_BYTES = 24,

@@ -24,7 +24,7 @@ enum emp_eta_start {
 enum {
     EMP_ETA_SOON_MS = 15000,
     EMP_ETA_LATER_MS = 120000,
-    EMP_ETA_KNOWN = 5,
+    EMP_ETA_KNOWN = 6,
     EMP_ETA_KINDS = 2 * EMP_ETA_STARTS +
                     EMP_ETA_KNOWN, /* starts, ends, ends after a prompt start */
     EMP_ETA_ROWS = EMP_ETA_KINDS + 2,

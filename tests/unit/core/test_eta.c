@@ -141,12 +141,19 @@ static void asking_changes_nothing(void **state)
         }
         world_join(w, 10, "m", "fast-lane", 1);
         world_join(w, 11, "n", "standard", 1);
-        teach(w, 10, &s, 12, 20000);
+        for (int64_t ms = 5000; ms <= 60000;
+             ms += 5000) /* so that what is left is no straight line */
+            teach(w, 10, &s, 1, ms);
         for (int i = 0; i < 30; i++) {
             eta[run][i] = told(w, &s);
+            if (i < 2)
+                world_started(w, 10 + (emp_link)i, w->reply.job, 1);
+            world_pass(w, 270);
             for (emp_job_num job = 13; run && job <= w->reply.job; job++)
                 asked(w, job);
-            world_pass(w, 300);
+            world_pass(w, 180);
+            world_step(w, &(struct emp_event){.kind = EMP_EVENT_MACHINE_DRAIN,
+                                              .machine = {EMP_STR("n"), i % 2 == 0, false}});
         }
         trace[run] =
             emp_str_copy(&w->arena, (struct emp_str){w->trace.data, (uint32_t)w->trace.len});

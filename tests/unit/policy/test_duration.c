@@ -117,8 +117,43 @@ static void the_unknown_becomes_known(void **state)
     for (int i = 0; i < 10; i++)
         emp_duration_observe(&d, &job, 240000);
     assert_true(emp_duration_guess(&d, &job, &after));
-    assert_int_equal(after.known, 4);
+    assert_int_equal(after.known, 5);
     assert_true(after.p50_ms > 2 * before.p50_ms && after.p50_ms < 300000);
+    emp_arena_release(&arena);
+}
+
+/* What a payload does not say (a sampler, a resolution) is told by who asks: one customer's jobs
+ * take half as long again. */
+static void a_customer_has_ways_of_its_own(void **state)
+{
+    (void)state;
+    struct emp_arena arena;
+    struct emp_random r;
+    struct emp_duration d;
+    struct emp_duration_guess slow, others, stranger;
+    struct emp_str name = EMP_STR("sdxl");
+    struct emp_duration_job job = {
+        .service = EMP_STR("draw"), .gpu = EMP_STR("T4"), .models = &name, .model_count = 1};
+    emp_arena_init(&arena, 0);
+    emp_random_init(&r, 9);
+    emp_duration_init(&d, &arena);
+    for (int i = 0; i < 2000; i++) {
+        char who[8];
+        int customer = (int)emp_random_below(&r, 8);
+        snprintf(who, sizeof who, "c%d", customer);
+        job.customer = emp_str_z(who);
+        emp_duration_observe(&d, &job,
+                             (int64_t)((customer ? 20000 : 30000) * exp(0.05 * normal(&r))));
+    }
+    job.customer = EMP_STR("c0");
+    assert_true(emp_duration_guess(&d, &job, &slow));
+    job.customer = EMP_STR("c1");
+    assert_true(emp_duration_guess(&d, &job, &others));
+    job.customer = EMP_STR("new");
+    assert_true(emp_duration_guess(&d, &job, &stranger));
+    assert_true(slow.p50_ms > 25000 && slow.p50_ms < 33000);
+    assert_true(others.p50_ms > 18500 && others.p50_ms < 22500);
+    assert_true(stranger.p50_ms > 18500 && stranger.p50_ms < 24000);
     emp_arena_release(&arena);
 }
 
@@ -210,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_law_is_found_and_its_noise_covered),
         cmocka_unit_test(the_unknown_becomes_known),
+        cmocka_unit_test(a_customer_has_ways_of_its_own),
         cmocka_unit_test(odd_jobs_do_no_harm),
         cmocka_unit_test(rows_bring_it_back),
     };
