@@ -30,6 +30,9 @@ packages_demo=(
     fonts-dejavu-core     # the text in the demo's pictures
     ca-certificates
 )
+packages_e2e=(
+    chromium-headless-shell=chromium-headless-shell  # opens the pages that we write
+)
 packages_lint=(clang=clang clang-format=clang-format)
 
 package_installed() {

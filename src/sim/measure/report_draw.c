@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { LEFT = 62, WIDTH = 980, PLOT = WIDTH - LEFT - 12 };
+enum { LEFT = 86, WIDTH = 980, PLOT = WIDTH - LEFT - 12 };
 
 /* Okabe and Ito's palette, which most colour-blind people can tell apart, and three more. */
 const char *emp_report_colour(uint32_t n)
@@ -47,7 +47,7 @@ static void waits_axes(struct emp_buf *out)
         const char *label;
     } at[] = {{0.1, "0.1 s"},  {1, "1 s"},    {10, "10 s"},   {60, "1 min"},
               {600, "10 min"}, {3600, "1 h"}, {36000, "10 h"}};
-    static const double shares[] = {0, 0.5, 0.9, 0.99, 0.999};
+    static const double shares[] = {0, 0.5, 0.9, 0.99, 0.999, 1};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++)
         emp_buf_printf(out,
                        "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text "
@@ -82,7 +82,13 @@ void emp_report_waits(const struct emp_measure_report *r, struct emp_buf *out)
 
 /* ---- the queue ---- */
 
-enum { QUEUE_HEIGHT = 130, QUEUE_TOP = 8, QUEUE_BOTTOM = QUEUE_HEIGHT - 24, TICKS = 8 };
+enum {
+    QUEUE_HEIGHT = 130,
+    QUEUE_TOP = 8,
+    QUEUE_BOTTOM = QUEUE_HEIGHT - 24,
+    TICKS = 9,
+    TICK_TEXT = 84
+};
 
 static void area(struct emp_buf *out, const uint32_t v[EMP_PICTURE_POINTS], uint32_t most,
                  const char *style)
@@ -95,6 +101,16 @@ static void area(struct emp_buf *out, const uint32_t v[EMP_PICTURE_POINTS], uint
     emp_buf_printf(out, "L%d,%dZ\"/>\n", LEFT + PLOT, QUEUE_BOTTOM);
 }
 
+/* Round times, at most TICKS of them. */
+static int64_t tick_ms(int64_t span)
+{
+    static const int64_t minutes[] = {1, 5, 10, 30, 60, 180, 360, 720, 1440, 2880, 10080};
+    for (size_t i = 0; i < sizeof minutes / sizeof *minutes; i++)
+        if (span / (minutes[i] * 60000) < TICKS)
+            return minutes[i] * 60000;
+    return (span / TICKS / 86400000 + 1) * 86400000;
+}
+
 void emp_report_queue(const struct emp_measure_picture *p, uint32_t most, struct emp_buf *out)
 {
     most = most ? most : 1;
@@ -102,14 +118,18 @@ void emp_report_queue(const struct emp_measure_picture *p, uint32_t most, struct
     area(out, p->waiting, most, "waiting");
     area(out, p->running, most, "running");
     emp_buf_printf(out,
-                   "<text x=\"%d\" y=\"%d\" class=\"end\">%u</text><text x=\"%d\" y=\"%d\" "
+                   "<text x=\"%d\" y=\"%d\" class=\"end\">%u jobs</text><text x=\"%d\" y=\"%d\" "
                    "class=\"end\">0</text>\n",
                    LEFT - 6, QUEUE_TOP + 8, most, LEFT - 6, QUEUE_BOTTOM + 4);
-    for (int i = 0; i <= TICKS; i++) {
-        emp_buf_printf(out, "<text x=\"%.1f\" y=\"%d\" class=\"%s\">",
-                       LEFT + (double)PLOT * i / TICKS, QUEUE_BOTTOM + 18,
-                       i == TICKS ? "end" : "mid");
-        emp_report_time(out, p, p->from + (p->to - p->from) * i / TICKS);
+    int64_t step = tick_ms(p->to - p->from), at = p->from + step - 1;
+    for (at -= at % step; at <= p->to; at += step) { /* the simulation begins at a midnight */
+        double x = LEFT + (double)PLOT * (double)(at - p->from) / (double)(p->to - p->from + 1);
+        emp_buf_printf(out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n",
+                       x, x, QUEUE_BOTTOM, QUEUE_BOTTOM + 5);
+        if (x > WIDTH - TICK_TEXT / 2)
+            break; /* no room for its name */
+        emp_buf_printf(out, "<text x=\"%.1f\" y=\"%d\" class=\"mid\">", x, QUEUE_BOTTOM + 18);
+        emp_report_time(out, p, at);
         emp_buf_addz(out, "</text>\n");
     }
     emp_buf_addz(out, "</svg>\n");
@@ -151,6 +171,18 @@ static void stretch(const struct emp_measure_picture *p, const struct emp_pictur
     emp_buf_printf(out, ", %.1f s</title></rect>\n", (double)(s->to - s->from) / 1000);
 }
 
+/* As much as there is room for, in whole characters. */
+static void pool_name(struct emp_buf *out, struct emp_str name)
+{
+    enum { LETTERS = 10 };
+    uint32_t n = 0;
+    for (uint32_t letters = 0; n < name.len; n++)
+        if (((unsigned char)name.ptr[n] & 0xc0) != 0x80 && letters++ == LETTERS)
+            break;
+    emp_report_text(out, (struct emp_str){name.ptr, n});
+    emp_buf_addz(out, n < name.len ? "… " : " ");
+}
+
 void emp_report_machines(const struct emp_measure_picture *p,
                          const struct emp_str shown[EMP_REPORT_COLOURS], uint32_t count,
                          struct emp_buf *out)
@@ -162,9 +194,8 @@ void emp_report_machines(const struct emp_measure_picture *p,
                        LEFT, (int)i * ROW + 2, PLOT, ROW - 4);
         emp_buf_printf(out, "<text class=\"end\" x=\"%d\" y=\"%d\">", LEFT - 6, (int)i * ROW + 13);
         if (i == 0 || !emp_str_eq(p->row_names[i], p->row_names[i - 1]))
-            emp_report_text(out, p->row_names[i]);
-        else
-            emp_buf_printf(out, "%u", i + 1);
+            pool_name(out, p->row_names[i]);
+        emp_buf_printf(out, "%u", i + 1);
         emp_buf_addz(out, "</text>\n");
     }
     for (uint32_t i = 0; i < p->stretch_count; i++)

@@ -2,19 +2,23 @@
 
 static const struct emp_measure_policy incumbent = {
     .name = "incumbent",
-    .about = "the existing system: machines pull, first fit in order of priority, LRU",
+    .about = "the existing system: machines pull, first fit in order of priority; "
+             "evicts the "
+             "least recently used",
     .core = &emp_policy_incumbent,
     .evict_oldest = true,
 };
 static const struct emp_measure_policy least_loaded = {
     .name = "least-loaded",
-    .about = "the machine with the shortest queue, whatever it holds, LRU",
+    .about =
+        "the machine with the shortest queue, whatever it holds; evicts the least recently used",
     .core = &emp_policy_least_loaded,
     .evict_oldest = true,
 };
 static const struct emp_measure_policy affinity = {
     .name = "affinity",
-    .about = "queue wait plus fixed prices for models that are not there, LRU",
+    .about = "queue wait plus fixed prices for models that are not there; evicts the "
+             "least recently used",
     .core = &emp_policy_affinity,
     .evict_oldest = true,
 };
