@@ -66,6 +66,68 @@ static void write_forecasts(struct emp_writer *w, const char *name,
     emp_write_u64(w, "total", total);
 }
 
+/* ------------------------------------------------------------------ how good it was */
+
+static void write_part(struct emp_writer *w, const char *name, double part, double whole)
+{
+    if (whole > 0)
+        write_number(w, name, part / whole);
+    else
+        emp_write_null(w, name);
+}
+
+static void write_accuracy(struct emp_writer *w, const char *name,
+                           const struct emp_scorecard_forecast *f)
+{
+    static const char *const tops[EMP_SCORECARD_TOPS] = {"top5", "top10", "top20"};
+    static const char *const yesterday[EMP_SCORECARD_TOPS] = {"top5_yesterday", "top10_yesterday",
+                                                              "top20_yesterday"};
+
+    emp_write_object(w, name);
+    emp_write_u64(w, "hours", f->hours);
+    emp_write_double(w, "requests", f->came);
+    write_part(w, "wape", f->missed, f->came);
+    write_part(w, "coverage_80", f->held, (double)f->intervals);
+    for (int t = 0; t < EMP_SCORECARD_TOPS; t++) {
+        write_part(w, tops[t], f->top[t], f->came);
+        write_part(w, yesterday[t], f->top_yesterday[t], f->came);
+    }
+    emp_write_end(w);
+}
+
+static void write_evictions(struct emp_writer *w, const char *name,
+                            const struct emp_scorecard_moves *m, enum emp_scorecard_for why)
+{
+    emp_write_object(w, name);
+    emp_write_u64(w, "evicted", m->evicted[why]);
+    emp_write_u64(w, "regretted", m->regretted[why]);
+    emp_write_end(w);
+}
+
+/* What was said before, held against what came. */
+static void write_scorecard(struct emp_writer *w, const struct emp_plan_result *plan)
+{
+    if (plan == NULL) {
+        emp_write_null(w, "scorecard");
+        return;
+    }
+    const struct emp_scorecard_moves *m = &plan->score.moves;
+    emp_write_object(w, "scorecard");
+    write_accuracy(w, "forecast", &plan->score.forecast);
+    write_accuracy(w, "forecast_24h", &plan->score_lately);
+    emp_write_object(w, "prewarm");
+    emp_write_u64(w, "jobs", m->jobs);
+    write_part(w, "coverage", (double)m->ready, (double)m->jobs);
+    emp_write_u64(w, "planned", m->planned);
+    write_part(w, "precision", (double)m->used, (double)m->planned);
+    emp_write_end(w);
+    emp_write_object(w, "evictions_regretted");
+    write_evictions(w, "by_plan", m, EMP_SCORECARD_FOR_PLAN);
+    write_evictions(w, "by_machine", m, EMP_SCORECARD_FOR_JOB);
+    emp_write_end(w);
+    emp_write_end(w);
+}
+
 /* ------------------------------------------------------------------ forecast */
 
 /* Where the plan wants a model: machines by model, each model's from[m] to from[m + 1]. */
@@ -301,6 +363,7 @@ static void placement_look(struct emp_broker *b, struct emp_look *l)
         write_want(&w, plan, wants[i], &l->op.arena);
     emp_write_end(&w);
     emp_write_u64(&w, "total", total);
+    write_scorecard(&w, plan);
     emp_api_end_success(&w);
 }
 
@@ -335,6 +398,7 @@ static void predictions_look(struct emp_broker *b, struct emp_look *l)
 
     write_when(&w, "until", until);
     write_forecasts(&w, "predictions", plan, l, write_prediction, NULL);
+    write_scorecard(&w, plan);
     emp_api_end_success(&w);
 }
 

@@ -77,6 +77,7 @@ static void fill_plan(const struct emp_planning *p, struct emp_metrics *m)
     if (p->last == NULL)
         return;
     const struct emp_place_plan *plan = &p->last->result.plan;
+    m->score = p->last->result.score;
     for (uint32_t i = 0; i < plan->want_count; i++)
         m->plan_wanted += plan->wants[i].tier > EMP_RESIDENCY_NONE;
     for (uint32_t i = 0; i < plan->move_count; i++)

@@ -14,6 +14,7 @@ struct emp_metrics {
     struct emp_store_stats store;
     double up_seconds, ready, failing;
     uint64_t plan_us, plan_wanted, plan_fetches; /* of all plans; of the last one */
+    struct emp_scorecard_figures score;          /* as of the last plan */
     uint64_t core_steps, payload_hits, payload_misses;
     uint64_t event_streams, links, messages, messages_bad, artifact_bytes;
     uint64_t responses[6]; /* by hundred of the status */

@@ -57,6 +57,36 @@ static void write_rest(const struct emp_json *answer, struct emp_buf *out)
                        more);
 }
 
+/* What is known of how good it was; nothing while nothing is. */
+static void write_scorecard(const struct emp_json *answer, struct emp_buf *out)
+{
+    const struct emp_json *card = emp_view_get(answer, "scorecard");
+    const struct emp_json *forecast = emp_view_get(answer, "scorecard.forecast_24h");
+    double evicted = emp_view_number(card, "evictions_regretted.by_plan.evicted") +
+                     emp_view_number(card, "evictions_regretted.by_machine.evicted");
+    double regretted = emp_view_number(card, "evictions_regretted.by_plan.regretted") +
+                       emp_view_number(card, "evictions_regretted.by_machine.regretted");
+
+    if (emp_view_number(forecast, "requests") > 0)
+        emp_buf_printf(out,
+                       "forecasts of the last %.0f h: off by %.0f %% of %.0f requests; the 80 %% "
+                       "interval held %.0f %%\n",
+                       emp_view_number(forecast, "hours"), 100 * emp_view_number(forecast, "wape"),
+                       emp_view_number(forecast, "requests"),
+                       100 * emp_view_number(forecast, "coverage_80"));
+    if (emp_view_number(card, "prewarm.jobs") > 0)
+        emp_buf_printf(out, "models there before the job: %.1f %% of %.0f jobs\n",
+                       100 * emp_view_number(card, "prewarm.coverage"),
+                       emp_view_number(card, "prewarm.jobs"));
+    if (emp_view_number(card, "prewarm.planned") > 0)
+        emp_buf_printf(out, "copies fetched ahead and used within 6 h: %.0f %% of %.0f\n",
+                       100 * emp_view_number(card, "prewarm.precision"),
+                       emp_view_number(card, "prewarm.planned"));
+    if (evicted > 0)
+        emp_buf_printf(out, "copies let go and wanted again within 6 h: %.0f %% of %.0f\n",
+                       100 * regretted / evicted, evicted);
+}
+
 static void write_table(struct emp_cli *cli, const struct emp_json *answer, struct emp_buf *out)
 {
     struct emp_table t;
@@ -73,6 +103,7 @@ static void write_table(struct emp_cli *cli, const struct emp_json *answer, stru
     }
     emp_table_write(&t, emp_terminal_colours(stdout), out);
     write_rest(answer, out);
+    write_scorecard(answer, out);
 }
 
 static void write_reasons(struct emp_cli *cli, const struct emp_json *answer, struct emp_buf *out)
@@ -129,7 +160,8 @@ const struct emp_command emp_command_plan = {
     .text = "The broker's last plan, most worth first: the tier that a copy should have (none, "
             "disk, ram, gpu),\n"
             "the one it had when the plan was made, and the seconds of jobs' waiting that it saves "
-            "per hour.\n",
+            "per hour.\n"
+            "Below: how good forecasts and plans were since the broker started.\n",
     .options = options,
     .client = true,
     .run = run,

@@ -75,6 +75,14 @@ describe('the plan', { concurrency: 3 }, () => {
         assert.ok(predictions[0].probability > 0.5, JSON.stringify(predictions[0]));
         assert.equal(Date.parse(end) - Date.parse(planned_at), 3_600_000);
 
+        const { scorecard } = await look('predictions');
+        assert.deepEqual(scorecard.prewarm, { jobs: 40, coverage: 0, planned: 0, precision: null }, 'all were submitted before the model was there');
+        assert.equal(scorecard.forecast.hours <= 1, true);
+        assert.deepEqual(scorecard.evictions_regretted.by_plan, { evicted: 0, regretted: 0 });
+        const later = await broker.simulate({ duration_ms: 20 }, { models: ['base'] });
+        await broker.state(later, 'completed');
+        await until(async () => (await look('placement')).scorecard.prewarm.coverage === 0.024, 'one of 41');
+
         const { placement } = await look('placement', `?machine=${first.id}&model=base`);
         assert.equal(placement.length, 1);
         assert.ok(['disk', 'ram', 'gpu'].includes(placement[0].tier_wanted), JSON.stringify(placement[0]));
@@ -84,13 +92,14 @@ describe('the plan', { concurrency: 3 }, () => {
 
         const run = (...args) => w.run(args, { EMP_BROKER: broker.url });
         assert.match((await run('plan')).stdout, new RegExp(`${first.id} +base +(disk|ram|gpu) +(disk|ram|gpu) `));
+        assert.match((await run('plan')).stdout, /^models there before the job: 2\.4 % of 41 jobs$/m);
         assert.match((await run('plan', '--explain', 'base')).stdout, new RegExp(`^${first.id}: .*uses per hour expected here`));
         assert.match((await run('plan', '--explain', 'nothing')).stdout, /^nothing: no copy of it stands anywhere/);
         assert.match((await run('models', '--forecast')).stdout, new RegExp(`base +[0-9.]+ .* new +${first.id}`));
         assert.equal(JSON.parse((await run('plan', '--json')).stdout).placement[0].modelId, 'base');
 
         const metrics = (await broker.get('/metrics')).text;
-        for (const name of ['emp_plans_total', 'emp_plan_seconds_total', 'emp_plan_copies_wanted']) assert.ok(Number(new RegExp(`^${name} (.+)$`, 'm').exec(metrics)?.[1]) > 0, name);
+        for (const name of ['emp_plans_total', 'emp_plan_seconds_total', 'emp_plan_copies_wanted', 'emp_jobs_models_there_total{before="yes"}']) assert.ok(Number(new RegExp(`^${name} (.+)$`, 'm').exec(metrics)?.[1]) > 0, name);
     }));
 
     it('models that jobs name together are one collection', limits, within(async (w) => {
