@@ -136,9 +136,13 @@ static int run_one(struct run_command *c, const struct emp_trace *trace,
 }
 
 /* What was read over, and what counts. */
-static int show_trace(const struct emp_trace *t, uint64_t seed, struct emp_error *err)
+static int show_trace(const struct emp_scenario *sc, const struct emp_trace *t, uint64_t seed,
+                      struct emp_error *err)
 {
     struct emp_buf out;
+    uint32_t too_large = 0;
+    for (uint32_t i = t->counted_from; i < t->job_count; i++)
+        too_large += !emp_scenario_holds(sc, t, &t->jobs[i]);
     emp_buf_init(&out, 1 << 16);
     emp_buf_printf(&out,
                    "trace %.*s (seed %llu): %u jobs counted, %u before them to warm up, %u of "
@@ -149,6 +153,9 @@ static int show_trace(const struct emp_trace *t, uint64_t seed, struct emp_error
         if (t->skipped[i])
             emp_buf_printf(&out, "; %llu rows left out: %s", (unsigned long long)t->skipped[i],
                            emp_trace_skip_text(i));
+    if (too_large)
+        emp_buf_printf(&out, "; %u jobs whose models no machine's disk can hold never complete",
+                       too_large);
     emp_buf_addz(&out, "\n");
     int r = emp_cli_write(out.data, out.len, err);
     emp_buf_release(&out);
@@ -166,7 +173,7 @@ static int run_seed(struct run_command *c, uint64_t seed, struct emp_error *err)
         r = emp_fail(err, EMP_E_INVALID, "trace", "%.*s: no job with a time counts",
                      EMP_STR_FMT(trace.name));
     if (r == 0 && seed == c->first_seed)
-        r = show_trace(&trace, seed, err);
+        r = show_trace(&c->scenario, &trace, seed, err);
     for (uint32_t p = 0; r == 0 && p < c->policy_count; p++)
         r = run_one(c, &trace, c->policies[p], seed, err);
     emp_trace_release(&trace);

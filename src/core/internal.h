@@ -265,6 +265,7 @@ struct machine {
     uint32_t jobs_completed, jobs_failed;
     emp_wall_ms first_seen, last_seen, saved_at;
     uint64_t last_assigned; /* turn: ties go to who waited longest */
+    emp_mono_ms idle_since; /* a slot is free; while idle_index says so */
     uint32_t promised;      /* of this pass */
     uint64_t promised_pass;
     struct emp_arena plan_arena;

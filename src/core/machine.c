@@ -89,6 +89,7 @@ void emp_machine_slots_changed(struct emp_core *c, struct machine *m)
         emp_arena_reserve(&c->arena, c->idle, c->idle_count, c->idle_cap);
         m->idle_index = (uint32_t)c->idle_count;
         c->idle[c->idle_count++] = m;
+        m->idle_since = c->now.mono;
     } else if (!idle && listed) {
         struct machine *last = c->idle[--c->idle_count];
         c->idle[m->idle_index] = last;

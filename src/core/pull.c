@@ -3,7 +3,7 @@
  *
  * An idle machine asks every pull_ms (its slots as workers of their own: that much more often), at
  * a phase that its number decides. What counts is whether it asks now, or has asked since the last
- * step while something was waiting. */
+ * step while something was waiting and it was idle. */
 #include "core/internal.h"
 
 #include "base/random.h"
@@ -25,7 +25,7 @@ static emp_mono_ms asked_at(const struct emp_core *c, const struct machine *m)
 static bool asks(const struct emp_core *c, const struct machine *m)
 {
     emp_mono_ms at = asked_at(c, m);
-    return at == c->now.mono || at > c->pull_seen;
+    return at == c->now.mono || (at > c->pull_seen && at >= m->idle_since);
 }
 
 /* The machine takes the first of those it looks at; these stand in `looked`, out of their heaps. */

@@ -17,6 +17,24 @@
 
 enum { BENCH_DELAY_MS = 25 };
 
+/* A scenario without chance. A download takes half a second and 10 s a GB. Loads: a base 10 s from
+ * the disk, 2 s from RAM. `pools` in the form of a scenario's list. */
+#define BENCH_SCENARIO(pools)                                             \
+    "like: office\n"                                                      \
+    "fleet:\n"                                                            \
+    "  pools: [" pools "]\n"                                              \
+    "  link_mbit_per_s: {source: by hand, at: [[0, 800], [1, 800]]}\n"    \
+    "  fetch_setup_ms: 500\n"                                             \
+    "  gpus: [{name: X, share: 1, time: 1, usd_per_h: 0.5}]\n"            \
+    "trace: {run_ms_min: 1}\n"                                            \
+    "models:\n"                                                           \
+    "  base:\n"                                                           \
+    "    load_disk_ms: {source: by hand, at: [[0, 10000], [1, 10000]]}\n" \
+    "    load_ram_ms: {source: by hand, at: [[0, 2000], [1, 2000]]}\n"
+#define BENCH_POOL(name, machines, disk)   \
+    "{name: " name ", machines: " machines \
+    ", slots: 1, gpu_memory: 1.5gb, ram: 2.5gb, disk: " disk ", jobs: [trace]}"
+
 /* A job, by its number: the order of submission, from 1. Times in ms, -1: it never was there. */
 struct bench_job {
     int64_t submitted, assigned, computes, done, ended;

@@ -3,23 +3,9 @@
 
 #define GB INT64_C(1000000000)
 
-/* A download takes half a second and 10 s a GB. Loads: a base 10 s from the disk, 2 s from RAM.
- * Memory for one base on the GPU and two in RAM, the disk for three. */
-#define TINY(machines, disk)                                                                   \
-    "like: office\n"                                                                           \
-    "fleet:\n"                                                                                 \
-    "  pools:\n"                                                                               \
-    "    - {name: standard, machines: " machines ", slots: 1, gpu_memory: 1.5gb, ram: 2.5gb, " \
-    "disk: " disk ", jobs: [trace]}\n"                                                         \
-    "  link_mbit_per_s: {source: by hand, at: [[0, 800], [1, 800]]}\n"                         \
-    "  fetch_setup_ms: 500\n"                                                                  \
-    "  gpus: [{name: X, share: 1, time: 1, usd_per_h: 0.5}]\n"                                 \
-    "trace: {run_ms_min: 1}\n"                                                                 \
-    "models:\n"                                                                                \
-    "  base:\n"                                                                                \
-    "    load_disk_ms: {source: by hand, at: [[0, 10000], [1, 10000]]}\n"                      \
-    "    load_ram_ms: {source: by hand, at: [[0, 2000], [1, 2000]]}\n"
+#define TINY(machines, disk) BENCH_SCENARIO(BENCH_POOL("standard", machines, disk))
 
+/* GPU memory for one base, RAM for two. */
 static void one_machine(void **state)
 {
     /*                                            wait = 25 ms and                     models
@@ -184,12 +170,32 @@ static void what_comes_before_warms_up_and_does_not_count(void **state)
     bench_release(&b);
 }
 
+static void what_no_disk_can_hold_never_completes(void **state)
+{
+    static const char trace[] = "submitted_at,models,run_ms\n"
+                                "2026-01-06 00:00:10,huge:4000000000:base,5000\n"
+                                "2026-01-06 00:01:00,a:1000000000:base,5000\n"
+                                "2026-01-06 00:02:00,a:1000000000:base;huge:4000000000,5000\n";
+    struct bench b;
+    (void)state;
+    bench_init(&b, TINY("2", "3.5gb"), trace, 1);
+    bench_run(&b, "emp", 1);
+    assert_int_equal(b.figures.jobs, 3);
+    assert_int_equal(b.figures.completed, 1);
+    assert_int_equal(b.figures.within_10s.jobs, 3);
+    assert_int_equal(b.figures.within_10s.within, 0);
+    bench_near(b.figures.wait_s.max, 20.525, 1e-9); /* of those that started */
+    assert_true(b.figures.virtual_s < 130);
+    bench_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_machine),
         cmocka_unit_test(machines_that_die),
         cmocka_unit_test(what_comes_before_warms_up_and_does_not_count),
+        cmocka_unit_test(what_no_disk_can_hold_never_completes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,10 @@ static void submit(struct emp_measure *m, uint32_t job)
     bool models = !m->asked->policy->no_models;
     for (uint32_t k = 0; k < row->model_count; k++)
         publish(m, m->trace->job_models[row->model + k]);
+    if (models && !emp_scenario_holds(m->scenario, m->trace, row)) {
+        emp_measure_job_ended(m, job); /* it could wait for ever: it never completes */
+        return;
+    }
     if (m->jobs[job].counted && !m->counting) {
         emp_measure_fleet_count_until_now(m);
         emp_measure_record_count(m);

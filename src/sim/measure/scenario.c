@@ -179,6 +179,18 @@ int64_t emp_scenario_model_bytes(const struct emp_scenario *sc, const struct emp
     return bytes < 1 ? 1 : bytes;
 }
 
+bool emp_scenario_holds(const struct emp_scenario *sc, const struct emp_trace *t,
+                        const struct emp_trace_job *j)
+{
+    int64_t bytes = 0, most = 0;
+    for (uint16_t i = 0; i < j->model_count; i++)
+        bytes += emp_scenario_model_bytes(sc, &t->models[t->job_models[j->model + i]]);
+    for (uint32_t i = 0; i < sc->pool_count; i++)
+        most = sc->pools[i].machines && sc->pools[i].disk_bytes > most ? sc->pools[i].disk_bytes
+                                                                       : most;
+    return bytes <= most;
+}
+
 int64_t emp_scenario_load_ms(const struct emp_scenario *sc, enum emp_trace_model_kind kind,
                              int64_t bytes, bool from_ram, double share)
 {

@@ -181,6 +181,10 @@ int64_t emp_scenario_load_ms(const struct emp_scenario *sc, enum emp_trace_model
 int64_t emp_scenario_run_ms(const struct emp_scenario *sc, const struct emp_trace *t,
                             const struct emp_trace_job *j);
 
+/* Some pool's machines have a disk for all of its models. */
+bool emp_scenario_holds(const struct emp_scenario *sc, const struct emp_trace *t,
+                        const struct emp_trace_job *j);
+
 /* What a machine is, by its number and life (0: the first; a replacement is the next), from the
  * seed: the same for every policy. */
 struct emp_scenario_machine {
