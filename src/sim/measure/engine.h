@@ -95,7 +95,7 @@ struct emp_measure {
     uint64_t samples;
     int64_t machine_ms, busy_ms, wasted_ms, download_wait_ms;
     double cost;
-    int64_t bytes_fetched, redundant_bytes;
+    int64_t bytes_fetched, redundant_bytes[EMP_MEASURE_REDUNDANT_COUNT][2]; /* as in figures */
     uint64_t fetches, evictions, attempts, attempts_lost;
 
     /* Of what happens on the machines, whoever decides; and the planner's own. As they stood when

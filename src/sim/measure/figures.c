@@ -168,7 +168,11 @@ static void fleet(const struct emp_measure *m, struct emp_measure_figures *f)
 {
     f->download_wait_s = (double)m->download_wait_ms / 1000;
     f->bytes_fetched = m->bytes_fetched;
-    f->redundant_bytes = m->redundant_bytes;
+    for (int why = 0; why < EMP_MEASURE_REDUNDANT_COUNT; why++)
+        for (int planned = 0; planned < 2; planned++) {
+            f->redundant_by[why][planned] = m->redundant_bytes[why][planned];
+            f->redundant_bytes += m->redundant_bytes[why][planned];
+        }
     f->fetches = m->fetches;
     f->evictions = m->evictions;
     f->attempts = m->attempts;

@@ -93,6 +93,19 @@ static void put_service(struct emp_writer *w, const struct emp_measure_figures *
     emp_write_end(w);
 }
 
+static void put_redundant(struct emp_writer *w, const struct emp_measure_figures *f)
+{
+    static const char *const causes[EMP_MEASURE_REDUNDANT_COUNT] = {"again", "unused", "half"};
+    emp_write_object(w, "redundant_by");
+    for (int why = 0; why < EMP_MEASURE_REDUNDANT_COUNT; why++) {
+        emp_write_object(w, causes[why]);
+        emp_write_i64(w, "job", f->redundant_by[why][false]);
+        emp_write_i64(w, "plan", f->redundant_by[why][true]);
+        emp_write_end(w);
+    }
+    emp_write_end(w);
+}
+
 static void put_cost(struct emp_writer *w, const struct emp_measure_figures *f)
 {
     emp_write_object(w, "hit");
@@ -102,6 +115,7 @@ static void put_cost(struct emp_writer *w, const struct emp_measure_figures *f)
     emp_write_end(w);
     emp_write_i64(w, "bytes_fetched", f->bytes_fetched);
     emp_write_i64(w, "redundant_bytes", f->redundant_bytes);
+    put_redundant(w, f);
     emp_write_double(w, "download_wait_s", f->download_wait_s);
     emp_write_u64(w, "fetches", f->fetches);
     emp_write_u64(w, "evictions", f->evictions);

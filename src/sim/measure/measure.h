@@ -46,6 +46,14 @@ struct emp_measure_run {
     struct emp_measure_picture *picture; /* filled in for a report (picture.h); NULL: none */
 };
 
+/* Bytes that need not have been moved. */
+enum emp_measure_redundant {
+    EMP_MEASURE_AGAIN,  /* of what this machine had before */
+    EMP_MEASURE_UNUSED, /* of a second copy that nobody came to use */
+    EMP_MEASURE_HALF,   /* of what was never whole, and deleted */
+    EMP_MEASURE_REDUNDANT_COUNT
+};
+
 struct emp_measure_share {
     uint64_t jobs, within; /* of all; those that were good */
 };
@@ -102,6 +110,7 @@ struct emp_measure_figures {
     double download_wait_s; /* jobs' time between arriving at a machine and having all models
                                there, total */
     int64_t bytes_fetched, redundant_bytes;
+    int64_t redundant_by[EMP_MEASURE_REDUNDANT_COUNT][2]; /* [1]: fetched for a plan */
     uint64_t fetches, evictions, attempts, attempts_lost;
     double machine_hours, busy_hours; /* busy: computing */
     double wasted_gpu_s;              /* loading, and computing that was lost */

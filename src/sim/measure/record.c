@@ -33,10 +33,11 @@ static uint32_t *holders_of(struct emp_measure *m, uint32_t model)
 
 /* Bytes that need not have been moved: those of a model that this machine had before, those of a
  * second copy that nobody came to use, and those of a half that was deleted. */
-static void redundant(struct emp_measure *m, int64_t bytes)
+static void redundant(struct emp_measure *m, const struct emp_measure_copy *c,
+                      enum emp_measure_redundant why, int64_t bytes)
 {
     if (m->counting)
-        m->redundant_bytes += bytes;
+        m->redundant_bytes[why][c->planned] += bytes;
 }
 
 /* Whatever comes over a link counts, also what is never whole. */
@@ -49,7 +50,7 @@ static void moved(struct emp_measure *m, struct emp_measure_copy *c, int64_t unt
         return;
     m->bytes_fetched += bytes;
     if (c->had)
-        redundant(m, bytes);
+        redundant(m, c, EMP_MEASURE_AGAIN, bytes);
 }
 
 static void copy_begins(struct emp_measure *m, struct emp_measure_place *p,
@@ -87,7 +88,7 @@ static void copy_goes(struct emp_measure *m, struct emp_measure_copy *c, uint32_
     if (!c->present)
         return;
     if (c->second && !c->used)
-        redundant(m, c->bytes);
+        redundant(m, c, EMP_MEASURE_UNUSED, c->bytes);
     c->present = false;
     --*holders_of(m, model);
 }
@@ -109,7 +110,7 @@ static void evicted(struct emp_measure *m, struct emp_sim_agent *a,
     uint32_t model = emp_sim_model_find(&m->system, x->del.model);
     struct emp_measure_copy *c = copy_at(m, emp_measure_place_of(m, a), model);
     if (x->del.half) {
-        redundant(m, c->bytes);
+        redundant(m, c, EMP_MEASURE_HALF, c->bytes);
     } else {
         m->evictions += m->counting;
         emp_scorecard_evicted(&m->score, emp_measure_now(m), a->facts.id, x->del.model, c->bytes,

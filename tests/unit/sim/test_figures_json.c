@@ -53,6 +53,7 @@ static struct emp_measure_figures some(void)
         .download_wait_s = 12.5,
         .bytes_fetched = INT64_C(9007199254740993), /* beyond a double's whole numbers */
         .redundant_bytes = 12,
+        .redundant_by = {{1, 2}, {3, 4}, {0, 2}},
         .fetches = 3,
         .evictions = 4,
         .attempts = 9,
@@ -90,7 +91,9 @@ static const char all[] =
     "\"completion\":0.75,\"best_machine\":0.75,"
     "\"eta\":{\"start\":{\"jobs\":0},\"start_of_waiting\":{\"jobs\":0},\"finish\":{\"jobs\":0}},"
     "\"hit\":{\"gpu\":0.25,\"resident\":0.5,\"disk\":0.75},"
-    "\"bytes_fetched\":9007199254740993,\"redundant_bytes\":12,\"download_wait_s\":12.5,"
+    "\"bytes_fetched\":9007199254740993,\"redundant_bytes\":12,"
+    "\"redundant_by\":{\"again\":{\"job\":1,\"plan\":2},\"unused\":{\"job\":3,\"plan\":4},"
+    "\"half\":{\"job\":0,\"plan\":2}},\"download_wait_s\":12.5,"
     "\"fetches\":3,\"evictions\":4,\"attempts\":9,\"attempts_lost\":1,"
     "\"machine_hours\":10,\"gpu_busy\":0.25,\"wasted_gpu_s\":30.5,\"cost_usd\":2.75,"
     "\"forecast\":{\"hours\":2,\"wape\":0.75,\"coverage_80\":0.75,"
