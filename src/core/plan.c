@@ -110,6 +110,14 @@ void emp_plan_note_fetch(struct emp_core *c, const struct machine *m, const stru
     n->ok = ok;
 }
 
+static bool spared(const struct machine *m, uint32_t model)
+{
+    for (uint32_t i = 0; i < m->spare.count; i++)
+        if (m->spare.models[i] == model)
+            return true;
+    return false;
+}
+
 /* Does a job there wait for models? Of all of them, or of this one (0: any that is missing). */
 static bool job_waits_for(const struct machine *m, uint32_t model)
 {
@@ -128,12 +136,12 @@ void emp_plan_note_evict(struct emp_core *c, const struct machine *m, const stru
 {
     struct emp_note *n = note_copy(c, EMP_NOTE_EVICT, m, copy);
     if (n)
-        n->planned = m->planned_count > 0 && !job_waits_for(m, 0);
+        n->planned = m->planned_count + m->spare.count > 0 && !job_waits_for(m, 0);
 }
 
 bool emp_plan_fetches(const struct machine *m, uint32_t model)
 {
-    bool planned = false;
+    bool planned = spared(m, model);
     for (uint32_t i = 0; i < m->planned_count; i++)
         planned |= m->planned[i].model == model;
     return planned && !job_waits_for(m, model);
@@ -304,14 +312,6 @@ static uint32_t list_planned(struct emp_core *c, struct planned p, struct emp_pl
     list[n].residency = p.residency;
     list[n].seconds_saved = p.seconds_saved;
     return n + 1;
-}
-
-static bool spared(const struct machine *m, uint32_t model)
-{
-    for (uint32_t i = 0; i < m->spare.count; i++)
-        if (m->spare.models[i] == model)
-            return true;
-    return false;
 }
 
 void emp_plan_send(struct emp_core *c, struct machine *m)
