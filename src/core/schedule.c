@@ -402,6 +402,26 @@ static uint32_t *class_promises(struct emp_core *c, struct class *k)
     return &k->promises;
 }
 
+/* A line so long that not each job in it is looked at: were all its jobs to queue where they cost
+ * least, would the last of them go to a machine that is idle? Then this one does, for their sake.
+ * They are dealt out by the sixteenth part. */
+static struct candidate *for_the_line(struct emp_core *c, const struct class *k,
+                                      const struct verdict *v)
+{
+    struct verdict line = *v;
+    uint64_t part = k->waiting.count / PROMISES_PER_CLASS + 1;
+    line.candidates = emp_arena_dup(&c->scratch, v->candidates, v->count * sizeof *v->candidates);
+    for (uint64_t dealt = 0; dealt < k->waiting.count; dealt += part) {
+        struct candidate *best = cheapest(c, &line, false);
+        const struct machine *m = best->machine;
+        if (starts_now(best))
+            return &v->candidates[best - line.candidates];
+        best->cost += (int64_t)((double)part * (double)k->mean_ms * emp_machine_speed(m) * 1000) /
+                      m->facts.slots;
+    }
+    return NULL;
+}
+
 /* Tries one job of a class. True: the class may have more to give in this pass. */
 static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct held *held)
 {
@@ -410,6 +430,8 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     struct verdict v;
     emp_core_decide(c, k, j, &v);
     emp_eta_saw(c, k, &v);
+    if (v.chosen == NULL && v.best && *class_promises(c, k) >= PROMISES_PER_CLASS)
+        v.chosen = for_the_line(c, k, &v);
     if (v.chosen) {
         struct emp_decision d;
         emp_core_decision_fill(c, k, &v, &d);
@@ -436,7 +458,7 @@ static bool try_job(struct emp_core *c, struct class *k, struct job *j, struct h
     emp_heap_remove(&k->waiting,
                     j); /* out of the way for this pass; it keeps its place in the list by age */
     emp_class_refresh_head(c, k);
-    return k->head != NULL && ++*class_promises(c, k) < PROMISES_PER_CLASS;
+    return k->head != NULL && ++*class_promises(c, k) <= PROMISES_PER_CLASS;
 }
 
 /* Patience and rank take turns on each machine: in an overload everything is late, and fairness

@@ -216,6 +216,28 @@ static uint32_t on_second(const struct bench *b)
     return n;
 }
 
+static void nobody_leaves_a_machine_idle_for_long(void **state)
+{
+    enum { BURST = 300 };
+    static const char *const policies[] = {"affinity", "emp", "emp-predictive"};
+    (void)state;
+    for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
+        struct bench b;
+        known_then_at_once(&b, TWO, policies[p], BURST, 1000);
+        uint32_t second = 0;
+        int64_t last = 0;
+        for (uint32_t i = 21; i <= b.job_count; i++) {
+            second += b.jobs[i].machine == 1;
+            last = b.jobs[i].ended > last ? b.jobs[i].ended : last;
+        }
+        /* one machine would take 315 s; both, with a fetch and a load before, 168 */
+        if (second < BURST / 3 || last - b.jobs[21].submitted > 180 * SECOND)
+            fail_msg("%s: %u of %u on the other machine, the last after %g s", policies[p], second,
+                     BURST, (double)(last - b.jobs[21].submitted) / 1000);
+        bench_release(&b);
+    }
+}
+
 static void affinity_waits_for_the_model_a_minute_long(void **state)
 {
     struct bench b;
@@ -342,6 +364,7 @@ int main(void)
         cmocka_unit_test(least_loaded_takes_who_is_idle_longest),
         cmocka_unit_test(affinity_adds_fixed_prices),
         cmocka_unit_test(affinity_waits_for_the_model_a_minute_long),
+        cmocka_unit_test(nobody_leaves_a_machine_idle_for_long),
         cmocka_unit_test(emp_fetches_where_the_link_is_fast),
         cmocka_unit_test(emp_waits_for_a_model_if_that_is_sooner),
         cmocka_unit_test(emp_makes_a_second_machine_ready_where_jobs_would_wait_long),
