@@ -21,6 +21,7 @@
 static const struct emp_place_settings defaults = {
     .near_h = 1,
     .far_h = 6,
+    .far_share = 1,
     .promise_s = 10,
     .late_s = 20,
     .gb_moved_s = 0.5,
@@ -62,6 +63,7 @@ static void bound_settings(struct emp_place_settings *s)
 {
     s->near_h = place_bounded(s->near_h, 0.01, 1000);
     s->far_h = place_bounded(s->far_h, s->near_h, 10000);
+    s->far_share = place_bounded(s->far_share, 0, 1);
     s->promise_s = place_bounded(s->promise_s, 0, SECONDS_MAX);
     s->late_s = place_bounded(s->late_s, 0, SECONDS_MAX);
     s->gb_moved_s = place_bounded(s->gb_moved_s, 0, SECONDS_MAX);
@@ -289,7 +291,7 @@ static void build_demand(struct place *p, uint32_t index)
     struct place_set *s = &p->sets[at];
     s->demand = index;
     s->weight[WINDOW_NEAR] = near * weight;
-    s->weight[WINDOW_FAR] = far > near ? (far - near) * weight : 0;
+    s->weight[WINDOW_FAR] = far > near ? (far - near) * weight * p->s.far_share : 0;
     s->miss = d->waiting ? 0 : 1 - place_bounded(d->chance_far, 0, 1);
     s->confidence = d->waiting ? 1 : place_bounded(d->confidence, 0, 1);
     s->run_s = place_bounded(d->run_s, RUN_S_MIN, SECONDS_MAX);

@@ -89,13 +89,15 @@ struct emp_place_demand {
 
 struct emp_place_settings {
     double near_h, far_h; /* windows; 1, 6 */
-    double promise_s;     /* a wait that is longer … ; 10 */
-    double late_s;        /* … counts so many seconds more (from half to 1.5 times the promise
-                             the addition grows from 0 to all of it); 20 */
-    double gb_moved_s;    /* price of fetching a GB, in seconds of waiting; 0.5 */
-    double gb_hour_s;     /* price of storing a GB that is brought, for an hour; 0.02 */
-    double load_s;        /* price of a second of loading into GPU memory or RAM; 0.01 */
-    double margin;        /* a move's gain must exceed its price by this share of it, … ; 0.2 */
+    double far_share;  /* of what copies save far uses, what counts: the rest can still be gained by
+                          a later plan, which knows more; 1 */
+    double promise_s;  /* a wait that is longer … ; 10 */
+    double late_s;     /* … counts so many seconds more (from half to 1.5 times the promise
+                          the addition grows from 0 to all of it); 20 */
+    double gb_moved_s; /* price of fetching a GB, in seconds of waiting; 0.5 */
+    double gb_hour_s;  /* price of storing a GB that is brought, for an hour; 0.02 */
+    double load_s;     /* price of a second of loading into GPU memory or RAM; 0.01 */
+    double margin;     /* a move's gain must exceed its price by this share of it, … ; 0.2 */
     double gain_fetch_s, gain_load_s; /* … and reach this; 2, 0.2 */
     double chance_min;          /* less likely to be used by the end of far: not fetched; 0.2 */
     double confidence_min;      /* less sure demand: counts, but nothing is moved for it; 0.1 */

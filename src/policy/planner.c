@@ -18,15 +18,18 @@ enum { SERVICES_MAX = 64 };
 
 /* ------------------------------------------------------------------ life */
 
-/* Links and memory are idle most of the time, and a move that a job needs undone is undone at once:
- * so even a small gain is taken. Chosen in the simulator (office, published trace, 2025-02-05 …
- * 10): 95.4 % of waits within 10 s against 94.3 % with the placement's own caution; less still only
- * moves more bytes. At a plan a minute, improving one plan is worth less than making the next. */
-static struct emp_place_settings eager(void)
+/* Memory is idle most of the time, and a load that a job needs undone is undone at once: so even a
+ * small gain is taken there. What comes over a link has to be worth it: forecasts waver, and with a
+ * plan a minute whatever looks good in one of them would be fetched. So of the hours after the next
+ * one little counts yet, unless it is known for certain. At a plan a minute, improving one plan is
+ * worth less than making the next. Figures and what was tried: docs/model-intelligence.md. */
+static struct emp_place_settings eager(bool certain)
 {
     struct emp_place_settings s = *emp_place_settings_default();
     s.margin = 0;
-    s.gain_fetch_s = 0.5;
+    s.far_share = certain ? 1 : 0.3;
+    s.gb_moved_s = certain ? 0.5 : 1;
+    s.gain_fetch_s = certain ? 0.5 : 3;
     s.gain_load_s = 0.05;
     s.chance_min = 0.02;
     s.confidence_min = 0;
@@ -40,7 +43,8 @@ struct emp_planner *emp_planner_new(const struct emp_place_settings *place)
     emp_arena_init(&arena, 1 << 16);
     struct emp_planner *p = emp_arena_new(&arena, struct emp_planner);
     p->arena = arena;
-    p->place = place ? *place : eager();
+    p->place = place ? *place : eager(false);
+    p->place_certain = place ? *place : eager(true);
     emp_usage_init(&p->usage, &p->arena, NULL);
     emp_forecast_init(&p->forecast, &p->arena, &p->usage);
     emp_scorecard_init(&p->score, &p->arena);
@@ -557,7 +561,7 @@ void emp_planner_run(struct emp_planner *p, const struct emp_snapshot *in, emp_w
         .at = now,
         .machine_ids = emp_arena_array(arena, struct emp_str, in->machine_count),
         .model_names = emp_arena_array(arena, struct emp_str, in->model_count)};
-    *settings = p->place;
+    *settings = in->clairvoyant ? p->place_certain : p->place;
     settings->link_bytes_per_s = in->link_bytes_per_s;
     settings->disk_load_bytes_per_s = in->disk_load_bytes_per_s;
     settings->ram_load_bytes_per_s = in->ram_load_bytes_per_s;

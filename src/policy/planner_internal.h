@@ -24,7 +24,7 @@ struct emp_planner {
     struct emp_forecast forecast;
     struct emp_scorecard score;
     int64_t hour; /* up to which the forecast has learned, since 1970; 0: not yet */
-    struct emp_place_settings place;
+    struct emp_place_settings place, place_certain; /* certain: where demand is known */
     struct emp_intern names, services; /* names: of pools, regions, customers; never many */
     struct emp_planner_facts *sets;    /* by series number */
     uint32_t set_cap;

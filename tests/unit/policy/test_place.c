@@ -539,10 +539,11 @@ static void absurd_input(void **state)
                                 &d->weight,    &d->run_s,    &d->concurrency};
             *fields[emp_random_below(&r, COUNT(fields))] = ODD;
         }
-        double *settings[] = {&c.settings.near_h,     &c.settings.far_h,     &c.settings.promise_s,
-                              &c.settings.late_s,     &c.settings.load_s,    &c.settings.margin,
-                              &c.settings.gb_moved_s, &c.settings.effort,    &c.settings.link_share,
-                              &c.settings.gb_hour_s,  &c.settings.chance_min};
+        double *settings[] = {
+            &c.settings.near_h,     &c.settings.far_h,      &c.settings.far_share,
+            &c.settings.promise_s,  &c.settings.late_s,     &c.settings.load_s,
+            &c.settings.margin,     &c.settings.gb_moved_s, &c.settings.effort,
+            &c.settings.link_share, &c.settings.gb_hour_s,  &c.settings.chance_min};
         double **which = &settings[emp_random_below(&r, COUNT(settings))];
         if (*which != &c.settings.effort)
             **which = ODD;
@@ -580,6 +581,27 @@ static void explains_itself(void **state)
     case_release(&c);
 }
 
+/* Wanted in the hours after the next one only: worth it, unless that counts for little yet. */
+static void what_is_wanted_later_is_brought_as_far_as_it_counts(void **state)
+{
+    static const double shares[] = {1, 0.3, 0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(shares); i++) {
+        struct place_case c;
+        case_init(&c);
+        uint32_t machine = add_machine(&c, 100 * GB, 32 * GB, 24 * GB);
+        uint32_t often = add_model(&c, 7 * GB), once = add_model(&c, 7 * GB);
+        add_demand_of(&c, 0, often)->uses_far = 6;
+        add_demand_of(&c, 0, once)->uses_far = 0.08;
+        c.demands[0].chance_far = c.demands[1].chance_far = 1;
+        c.settings.far_share = shares[i];
+        plan_case(&c);
+        check_case(i, (wanted(&c, machine, often) >= EMP_RESIDENCY_DISK) == (shares[i] > 0));
+        check_case(i, (wanted(&c, machine, once) >= EMP_RESIDENCY_DISK) == (shares[i] == 1));
+        case_release(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +623,7 @@ int main(void)
         cmocka_unit_test(a_young_machine_is_trusted_less),
         cmocka_unit_test(absurd_input),
         cmocka_unit_test(explains_itself),
+        cmocka_unit_test(what_is_wanted_later_is_brought_as_far_as_it_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
