@@ -6,6 +6,7 @@
 
 #include "policy/duration.h"
 #include "policy/forecast.h"
+#include "policy/scorecard.h"
 #include "policy/series.h"
 
 #include <math.h>
@@ -14,8 +15,7 @@
 #define HOUR ((int64_t)EMP_USAGE_HOUR_MS)
 #define DAY  ((int64_t)EMP_USAGE_DAY_MS)
 
-enum { JUDGED_DAYS = 4, TOPS = 3, NEED_HOURS = 48 };
-static const uint32_t tops[TOPS] = {5, 10, 20};
+enum { JUDGED_DAYS = 4, TOPS = EMP_SCORECARD_TOPS, NEED_HOURS = 48 };
 static const enum emp_series_method baselines[] = {
     EMP_SERIES_NAIVE, EMP_SERIES_SNAIVE,  EMP_SERIES_SES, EMP_SERIES_HOLT_WINTERS,
     EMP_SERIES_THETA, EMP_SERIES_CROSTON, EMP_SERIES_TSB};
@@ -43,7 +43,7 @@ struct run {
     struct base *bases;
     uint32_t base_count, base_cap;
     struct sums sums[BASELINES + 1]; /* ours is the last */
-    double top_ours[TOPS], top_yesterday[TOPS], requests;
+    struct emp_scorecard score;      /* for its tops */
     struct emp_duration duration;
     double *off; /* relative errors of run times on the judged days */
     uint32_t judged_runs, held;
@@ -60,17 +60,6 @@ static double loss(double y, double low, double middle, double high)
     return 2 * sum / 3;
 }
 
-/* Counts are whole, so no interval of theirs holds exactly 80%. The share of an outcome that lies
- * inside is taken from the forecast's distribution at the outcome (the non-randomised PIT of Czado,
- * Gneiting & Held 2009): right for any discrete law, and the plain share for a smooth one. */
-static double covered(double below, double upto)
-{
-    double from = fmax(0.1, below), to = fmin(0.9, upto);
-    if (upto - below < 1e-9)
-        return upto >= 0.1 && upto <= 0.9;
-    return fmax(0, to - from) / (upto - below);
-}
-
 static void judge_ours(struct run *r, struct base *b, double y, emp_wall_ms now)
 {
     struct emp_forecast_one one = {0};
@@ -85,7 +74,7 @@ static void judge_ours(struct run *r, struct base *b, double y, emp_wall_ms now)
     if (n != EMP_USAGE_NONE) { // of what was never seen, there is no interval
         double upto = emp_forecast_below(&r->forecast, n, r->window, now, y);
         double below = y > 0 ? emp_forecast_below(&r->forecast, n, r->window, now, y - 1) : 0;
-        s->covered += covered(below, upto);
+        s->covered += emp_scorecard_held(below, upto);
         s->covered_plain += y >= floor(low) && y <= ceil(high);
         s->cells++;
     }
@@ -109,28 +98,6 @@ static void judge_baselines(struct run *r, const struct base *b, uint32_t hour, 
     }
 }
 
-/* What part of the window's requests the k largest of `worth` had. */
-static void judge_tops(struct run *r, const double *worth, const double *came, double *sums)
-{
-    bool taken[4096] = {false};
-    double sum = 0;
-    for (uint32_t k = 0, t = 0; t < TOPS; k++) {
-        if (k == tops[t])
-            sums[t++] += sum;
-        uint32_t best = r->base_count;
-        for (uint32_t i = 0; i < r->base_count && i < 4096; i++)
-            if (!taken[i] && (best == r->base_count || worth[i] > worth[best]))
-                best = i;
-        if (best == r->base_count || k >= r->base_count || worth[best] <= 0) {
-            while (t < TOPS)
-                sums[t++] += sum;
-            break;
-        }
-        taken[best] = true;
-        sum += came[best];
-    }
-}
-
 /* ---- the run ---- */
 
 static uint32_t feed(struct run *r, uint32_t next, emp_wall_ms until)
@@ -151,23 +118,22 @@ static uint32_t feed(struct run *r, uint32_t next, emp_wall_ms until)
 static void judge_hour(struct run *r, uint32_t hour, struct emp_arena *scratch)
 {
     emp_wall_ms now = r->first + hour * HOUR;
-    double *expected = emp_arena_array(&r->cli->arena, double, r->base_count * 3), total = 0;
-    double *yesterday = expected + r->base_count, *came = yesterday + r->base_count;
+    struct emp_scorecard_cell *cells =
+        emp_arena_array(&r->cli->arena, struct emp_scorecard_cell, r->base_count);
     emp_forecast_update(&r->forecast, now);
     for (uint32_t i = 0; i < r->base_count; i++) {
         struct base *b = &r->bases[i];
+        struct emp_scorecard_cell *c = &cells[i];
         for (uint32_t h = 0; h < r->horizon; h++)
-            came[i] += b->counts[hour + h];
+            c->came += b->counts[hour + h];
         for (uint32_t h = hour > 24 ? hour - 24 : 0; h < hour; h++)
-            yesterday[i] += b->counts[h];
-        judge_ours(r, b, came[i], now);
-        judge_baselines(r, b, hour, came[i], scratch);
-        expected[i] = b->expected;
-        total += came[i];
+            c->yesterday += b->counts[h];
+        judge_ours(r, b, c->came, now);
+        judge_baselines(r, b, hour, c->came, scratch);
+        c->known = true;
+        c->expected = b->expected;
     }
-    judge_tops(r, expected, came, r->top_ours);
-    judge_tops(r, yesterday, came, r->top_yesterday);
-    r->requests += total;
+    emp_scorecard_hour(&r->score, hour, cells, r->base_count);
 }
 
 static int find_bases(struct run *r, struct emp_error *err)
@@ -296,6 +262,13 @@ static void judge_runs(struct run *r, emp_wall_ms from, emp_wall_ms to)
 
 /* ---- output ---- */
 
+/* Share of the requests that the models of a top had. */
+static double top(const struct run *r, int t, bool yesterday)
+{
+    const struct emp_scorecard_forecast *f = &r->score.figures.forecast;
+    return (yesterday ? f->top_yesterday[t] : f->top[t]) / f->came;
+}
+
 static void more_json(const struct emp_forecast_report *report, struct emp_writer *w)
 {
     const struct run *r = report->more;
@@ -310,10 +283,10 @@ static void more_json(const struct emp_forecast_report *report, struct emp_write
     }
     emp_write_object(w, "top");
     for (int t = 0; t < TOPS; t++) {
-        char *name = emp_arena_printf(&r->cli->arena, "%u", tops[t]);
+        char *name = emp_arena_printf(&r->cli->arena, "%u", emp_scorecard_tops[t]);
         emp_write_object(w, name);
-        emp_write_double(w, "ours", r->top_ours[t] / r->requests);
-        emp_write_double(w, "yesterday", r->top_yesterday[t] / r->requests);
+        emp_write_double(w, "ours", top(r, t, false));
+        emp_write_double(w, "yesterday", top(r, t, true));
         emp_write_end(w);
     }
     emp_write_end(w);
@@ -324,8 +297,8 @@ static void more_text(const struct emp_forecast_report *report, struct emp_buf *
     const struct run *r = report->more;
     emp_buf_printf(out, "\nrequests among the most wanted bases:\n");
     for (int t = 0; t < TOPS; t++)
-        emp_buf_printf(out, "  top %-2u  forecast %.1f%%, yesterday's %.1f%%\n", tops[t],
-                       100 * r->top_ours[t] / r->requests, 100 * r->top_yesterday[t] / r->requests);
+        emp_buf_printf(out, "  top %-2u  forecast %.1f%%, yesterday's %.1f%%\n",
+                       emp_scorecard_tops[t], 100 * top(r, t, false), 100 * top(r, t, true));
     if (r->judged_runs)
         emp_buf_printf(
             out, "run times of %u jobs: median error %.1f%%, 90%% interval holds %.1f%%\n",
@@ -387,6 +360,7 @@ int emp_forecast_eval_genai(struct emp_cli *cli, const struct emp_forecast_optio
         return n;
     emp_usage_init(&r->usage, &cli->arena, NULL);
     emp_forecast_init(&r->forecast, &cli->arena, &r->usage);
+    emp_scorecard_init(&r->score, &cli->arena);
     emp_arena_init(&scratch, 0);
     for (uint32_t hour = from; hour < to; hour += r->horizon) {
         next = feed(r, next, r->first + hour * HOUR);
