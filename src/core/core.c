@@ -37,7 +37,8 @@ static void init_tables(struct emp_core *c)
     struct emp_map *maps[] = {&c->job_by_num,       &c->class_by_hash,   &c->machine_by_name,
                               &c->machine_by_link,  &c->estimate_by_key, &c->workflow_by_name,
                               &c->recent_key_index, &c->finished_index,  &c->flow_by_key,
-                              &c->model_by_path,    &c->kind_by_name,    &c->line_by_key};
+                              &c->model_by_path,    &c->kind_by_name,    &c->watch[0].by_key,
+                              &c->watch[1].by_key};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         emp_map_init(maps[i], a);
     emp_heap_init(&c->ready, a, less_head, offsetof(struct class, ready_place));

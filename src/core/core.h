@@ -180,9 +180,9 @@ struct emp_core_job_view {
 int emp_core_job(const struct emp_core *c, emp_job_num num,
                  struct emp_core_job_view *ret); /* 0 or EMP_E_NOT_FOUND: not live */
 
-/* When a live job is expected to start and end, as it is now; the machines are weighed for it, so
- * it is O(machines) for a waiting one. 0 or EMP_E_NOT_FOUND. Strings until the next step or look.
- */
+/* When a live job is expected to start and end, as it is now or, of a waiting one, was within the
+ * last second or so: cheap however often it is asked. 0 or EMP_E_NOT_FOUND. Strings until the next
+ * step or look. */
 int emp_core_expect(struct emp_core *c, struct emp_now now, emp_job_num num, struct emp_eta *ret);
 
 /* Why a live job is where it is. A waiting one is evaluated now over all machines; an assigned one

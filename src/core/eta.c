@@ -7,11 +7,11 @@
  *
  *   - what scheduling saw when it last weighed the machines for the job's class: how soon the best
  *     is free, has the models and has them loaded, and how many slots there are in the class's pool
- *     that would do. Where that is older than a second the machines are weighed anew, 200 times a
- *     second at most: beyond that what was seen has to do.
+ *     that would do. Where that is older than a second the machines are weighed anew, but at most
+ *     20,000 of them a second: beyond that what was seen has to do.
  *   - the work in line before it: jobs of one pool and service stand in one line, by rank. Where
  *     each would stand is a table of at most 1,024 sampled jobs, made anew once a second or after
- * 256 have come; who came and went since is added up.
+ *     256 have come; who came and went since is added up.
  *
  * Expected is then the first free slot, and after it the work ahead over the slots, stretched by
  * what jobs there take beside computing. What this leaves out (who comes later and overtakes, who
@@ -22,7 +22,7 @@
 
 enum {
     SEEN_MS = 1000,
-    LOOKS_PER_S = 200,
+    WEIGHED_PER_S = 20000,
     LINE_MS = 1000,
     LINE_MS_PER = 8, /* waiting classes: a long queue is looked through less often */
     LINES_MAX = 256,
@@ -37,28 +37,25 @@ static uint64_t line_key(const struct class *k)
     return emp_mix64(emp_str_hash(k->spec.service) + k->pool) | 1;
 }
 
-static struct line *line_find(const struct emp_core *c, const struct class *k)
+static struct line *line_find(const struct watch *w, const struct class *k)
 {
     uint32_t at;
-    return emp_map_get(&c->line_by_key, line_key(k), &at) ? &c->lines[at] : NULL;
+    return emp_map_get(&w->by_key, line_key(k), &at) ? &w->lines[at] : NULL;
 }
 
-/* Too many: all start over. */
-static struct line *line_of(struct emp_core *c, const struct class *k)
+/* Where there are too many all start over; their places are used again. */
+static struct line *line_of(struct emp_core *c, struct watch *w, const struct class *k)
 {
-    struct line *l = line_find(c, k);
+    struct line *l = line_find(w, k);
     if (l)
         return l;
-    if (c->line_count == LINES_MAX) {
-        emp_map_init(&c->line_by_key, &c->arena);
-        c->line_count = 0;
-    }
-    if (c->line_count == c->line_cap) {
-        emp_arena_reserve(&c->arena, c->lines, c->line_count, c->line_cap);
-    }
-    emp_map_put(&c->line_by_key, line_key(k), (uint32_t)c->line_count);
-    l = &c->lines[c->line_count++];
-    *l = (struct line){.at = -LINE_MS, .stretch = 1, .places = l->places};
+    if (w->line_count == LINES_MAX)
+        while (w->line_count)
+            emp_map_del(&w->by_key, w->lines[--w->line_count].key);
+    emp_arena_reserve(&c->arena, w->lines, w->line_count, w->line_cap);
+    emp_map_put(&w->by_key, line_key(k), (uint32_t)w->line_count);
+    l = &w->lines[w->line_count++];
+    *l = (struct line){.key = line_key(k), .at = INT64_MIN / 2, .stretch = 1, .places = l->places};
     return l;
 }
 
@@ -69,13 +66,13 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* Every n-th waiting job of its classes, so that they fit; each stands for n. */
-static void line_refresh(struct emp_core *c, struct line *l, uint64_t key)
+static void line_refresh(struct emp_core *c, struct line *l)
 {
     uint64_t jobs = 0, step, seen = 0;
     double ahead = 0;
     for (uint32_t i = 0; i < c->ready.count; i++) {
         const struct class *k = c->ready.items[i];
-        jobs += line_key(k) == key ? k->waiting.count : 0;
+        jobs += line_key(k) == l->key ? k->waiting.count : 0;
     }
     step = jobs / LINE_PLACES + 1;
     if (l->places == NULL)
@@ -83,7 +80,7 @@ static void line_refresh(struct emp_core *c, struct line *l, uint64_t key)
     l->count = 0;
     for (uint32_t i = 0; i < c->ready.count && jobs; i++) {
         const struct class *k = c->ready.items[i];
-        if (line_key(k) != key)
+        if (line_key(k) != l->key)
             continue;
         for (uint32_t n = 0; n < k->waiting.count; n++)
             if (seen++ % step == 0 && l->count < LINE_PLACES)
@@ -117,44 +114,58 @@ static double table_ahead(const struct line *l, int64_t rank)
     return low < l->count ? l->places[low].ahead_ms : l->all_ms;
 }
 
-/* Work that goes before a job of this rank. Who only asks leaves the line as it is. */
-static double work_ahead(struct emp_core *c, const struct job *j, bool asks)
+/* Work that goes before a job of this rank. */
+static double work_ahead(struct emp_core *c, const struct job *j, enum watcher who)
 {
-    struct line *l = asks ? line_find(c, j->class) : line_of(c, j->class), *kept = l;
-    if (asks) {
-        l = emp_arena_new(&c->scratch, struct line);
-        l->places = emp_arena_array(&c->scratch, struct line_place, LINE_PLACES);
-        l->stretch = kept ? kept->stretch : 1;
-    }
-    if (asks || l->came_count == LINE_CAME ||
-        c->now.mono - l->at >= LINE_MS + c->ready.count / LINE_MS_PER)
-        line_refresh(c, l, line_key(j->class));
+    struct line *l = line_of(c, &c->watch[who], j->class);
+    if (l->came_count == LINE_CAME || c->now.mono - l->at >= LINE_MS + c->ready.count / LINE_MS_PER)
+        line_refresh(c, l);
     double ahead = table_ahead(l, j->rank) - l->went_ms;
     for (uint32_t i = 0; i < l->came_count; i++)
         ahead += l->came[i].rank < j->rank ? l->came[i].ahead_ms : 0;
     return ahead > 0 ? ahead * l->stretch : 0;
 }
 
-void emp_eta_came(struct emp_core *c, const struct job *j)
+static void came(struct emp_core *c, const struct job *j)
 {
-    struct line *l = line_find(c, j->class);
-    if (l && j->machine == NULL && l->came_count < LINE_CAME)
-        l->came[l->came_count++] = (struct line_place){j->rank, (double)j->class->mean_ms};
+    for (int who = 0; who < 2 && j->machine == NULL; who++) {
+        struct line *l = line_find(&c->watch[who], j->class);
+        if (l && l->came_count < LINE_CAME)
+            l->came[l->came_count++] = (struct line_place){j->rank, (double)j->class->mean_ms};
+    }
 }
 
 /* One that got its machine at once never came. */
 void emp_eta_went(struct emp_core *c, const struct job *j)
 {
-    struct line *l = j->told.is ? line_find(c, j->class) : NULL;
-    if (l)
-        l->went_ms += (double)j->class->mean_ms;
+    for (int who = 0; who < 2 && j->told.is; who++) {
+        struct line *l = line_find(&c->watch[who], j->class);
+        if (l)
+            l->went_ms += (double)j->class->mean_ms;
+    }
+}
+
+/* Its machine was its own for so long; much of that is loading, in some lines. */
+static void stretch(struct emp_core *c, const struct job *j)
+{
+    const double most = 8;
+    int64_t held = c->now.wall - j->assigned_at;
+    if (held <= 0 || j->class->mean_ms <= 0)
+        return;
+    double to = (double)held / (double)j->class->mean_ms;
+    for (int who = 0; who < 2; who++) {
+        struct line *l = line_find(&c->watch[who], j->class);
+        if (l)
+            l->stretch += ((to < most ? to : most) - l->stretch) / STRETCH_MEMORY;
+    }
 }
 
 /* ------------------------------------------------------------------ what scheduling saw */
 
 static void see(const struct emp_core *c, const struct verdict *v, struct foresight *f)
 {
-    *f = (struct foresight){.at = c->now.mono, .known = true, .any = v->best != NULL};
+    *f =
+        (struct foresight){.at = c->now.mono, .known = true, .any = v->best != NULL, .why = f->why};
     if (v->best == NULL)
         return;
     const struct emp_route_terms *t = &v->best->terms;
@@ -173,22 +184,26 @@ static void see(const struct emp_core *c, const struct verdict *v, struct foresi
 /* Where one goes now, the next finds it otherwise. */
 void emp_eta_saw(struct emp_core *c, struct class *k, const struct verdict *v)
 {
-    see(c, v, &k->seen);
-    k->seen.known = v->chosen == NULL;
+    struct foresight *f = &k->seen[WATCHER_TELLS];
+    see(c, v, f);
+    f->known = v->chosen == NULL;
 }
 
-static bool may_look(struct emp_core *c)
+static bool may_look(struct emp_core *c, struct watch *w)
 {
     int64_t second = c->now.mono / 1000;
-    if (c->looked_second != second) {
-        c->looked_second = second;
-        c->looks = 0;
+    if (w->second != second) {
+        w->second = second;
+        w->weighed = 0;
     }
-    return c->looks++ < LOOKS_PER_S;
+    if (w->weighed >= WEIGHED_PER_S)
+        return false;
+    w->weighed += c->all_count;
+    return true;
 }
 
 /* As explain does, but no decision may come out otherwise for it. */
-static void look(struct emp_core *c, struct job *j, struct foresight *f, struct emp_str *why)
+static void look(struct emp_core *c, struct job *j, struct foresight *f)
 {
     struct class *k = j->class;
     struct verdict v;
@@ -197,34 +212,13 @@ static void look(struct emp_core *c, struct job *j, struct foresight *f, struct 
     emp_core_decide(c, k, j, &v);
     k->has_home = has_home;
     see(c, &v, f);
-    *why = v.best ? (struct emp_str){0} : emp_str_z(emp_core_why_waiting(c, j, &v, &c->scratch));
-}
-
-static void keep_why(struct class *k, struct emp_str why)
-{
-    if (why.len && k->why == NULL)
-        k->why = emp_arena_alloc(&k->arena, WHY_MAX);
-    k->why_len = why.len < WHY_MAX ? why.len : WHY_MAX;
-    if (why.len)
-        memcpy(k->why, why.ptr, k->why_len);
-}
-
-/* What is known of the class's prospects; of one who asks, as it is at this moment. */
-static struct foresight foresight_of(struct emp_core *c, struct job *j, bool asks,
-                                     struct emp_str *why)
-{
-    struct class *k = j->class;
-    struct foresight now;
-    if (asks) {
-        look(c, j, &now, why);
-        return now;
-    }
-    if ((!k->seen.known || c->now.mono - k->seen.at >= SEEN_MS) && may_look(c)) {
-        look(c, j, &k->seen, why);
-        keep_why(k, *why);
-    }
-    *why = (struct emp_str){k->why, k->why_len};
-    return k->seen;
+    if (v.best)
+        return;
+    struct emp_str why = emp_str_z(emp_core_why_waiting(c, j, &v, &c->scratch));
+    if (f->why == NULL)
+        f->why = emp_arena_alloc(&k->arena, WHY_MAX);
+    f->why_len = why.len < WHY_MAX ? why.len : WHY_MAX;
+    memcpy(f->why, why.ptr, f->why_len);
 }
 
 /* ------------------------------------------------------------------ telling */
@@ -236,25 +230,26 @@ struct foreseen {
 };
 
 /* False: nobody can tell; *why then says why. */
-static bool foresee_waiting(struct emp_core *c, struct job *j, bool asks, struct foreseen *ret,
-                            struct emp_str *why)
+static bool foresee_waiting(struct emp_core *c, struct job *j, enum watcher who,
+                            struct foreseen *ret, struct emp_str *why)
 {
     *why = EMP_STR("no machine is connected");
     if (c->slots == 0)
         return false;
-    struct foresight f = foresight_of(c, j, asks, why);
-    if (!f.any && why->len == 0)
-        *why = EMP_STR("no machine has been looked for yet");
-    if (!f.any)
+    struct foresight *f = &j->class->seen[who];
+    if ((!f->known || c->now.mono - f->at >= SEEN_MS) && may_look(c, &c->watch[who]))
+        look(c, j, f);
+    *why = (struct emp_str){f->why, f->why_len};
+    if (!f->any)
         return false;
     *why = (struct emp_str){0};
-    int64_t passed = c->now.mono - f.at, slot = f.slot_ms - passed, fetch = f.fetch_ms - passed;
-    slot = (slot > 0 ? slot : 0) + (int64_t)(work_ahead(c, j, asks) / f.slots);
+    int64_t passed = c->now.mono - f->at, slot = f->slot_ms - passed, fetch = f->fetch_ms - passed;
+    slot = (slot > 0 ? slot : 0) + (int64_t)(work_ahead(c, j, who) / f->slots);
     if (j->timer_place != EMP_HEAP_OUT && j->due - c->now.mono > slot)
         slot = j->due - c->now.mono; /* backs off */
-    ret->kind = emp_eta_start_of(slot > 0 ? slot : 1, fetch, f.load_ms);
-    ret->start_ms = (slot > fetch ? slot : fetch) + f.load_ms;
-    ret->machine = f.machine->name == f.machine_name ? f.machine : NULL;
+    ret->kind = emp_eta_start_of(slot > 0 ? slot : 1, fetch, f->load_ms);
+    ret->start_ms = (slot > fetch ? slot : fetch) + f->load_ms;
+    ret->machine = f->machine->name == f->machine_name ? f->machine : NULL;
     return true;
 }
 
@@ -298,7 +293,7 @@ static void expect(struct emp_core *c, struct job *j, struct emp_eta *ret, struc
     }
     if (j->machine)
         foresee_assigned(c, j, &f);
-    else if (!foresee_waiting(c, j, told == NULL, &f, &ret->reason))
+    else if (!foresee_waiting(c, j, told ? WATCHER_TELLS : WATCHER_ASKS, &f, &ret->reason))
         return;
     if (!emp_core_guess_run(c, j, f.machine, &g))
         g.p50_ms = j->class->mean_ms;
@@ -322,7 +317,7 @@ void emp_eta_tell_submitted(struct emp_core *c, struct job *j, struct emp_eta *r
 {
     expect(c, j, ret, &j->told);
     ret->reason = emp_core_keep(c, ret->reason);
-    emp_eta_came(c, j);
+    came(c, j);
 }
 
 /* It completed: what was told at its submission is held against it. */
@@ -333,12 +328,7 @@ void emp_eta_learn_from(struct emp_core *c, const struct job *j)
     int64_t start = j->computes_at - j->arrived, end = c->now.mono - j->arrived;
     emp_eta_learn(&c->eta, j->told.start_kind, j->told.start_ms, start > 0 ? start : 0);
     emp_eta_learn(&c->eta, j->told.end_kind, j->told.end_ms, end > 0 ? end : 0);
-    struct line *l = line_find(c, j->class);
-    int64_t held = c->now.wall - j->assigned_at;
-    if (l && held > 0 && j->class->mean_ms > 0) {
-        double stretch = (double)held / (double)j->class->mean_ms;
-        l->stretch += ((stretch > 8 ? 8 : stretch) - l->stretch) / STRETCH_MEMORY;
-    }
+    stretch(c, j);
     c->learned_dirty = true;
 }
 

@@ -87,6 +87,8 @@ struct foresight {
     uint32_t machine_name;
     uint32_t slots; /* of all that would do */
     bool known, any;
+    char *why; /* where none would do: why, in the class's arena */
+    uint32_t why_len;
 };
 
 struct class
@@ -122,10 +124,8 @@ struct class
     uint64_t runnable_version;  /* fleet_version at which runnable was found */
     emp_wall_ms runnable_until; /* then the machine that could run it is forgotten */
     bool runnable;
-    struct foresight seen;
-    char *why; /* when nothing was seen: why not; NULL: never */
-    uint32_t why_len;
-    uint32_t estimated_at; /* observations that run_ms, mean_ms and pool rest on */
+    struct foresight seen[2]; /* by enum watcher */
+    uint32_t estimated_at;    /* observations that run_ms, mean_ms and pool rest on */
 };
 
 /* A machine that failed the job, and whether blame for it has been settled. */
@@ -299,6 +299,7 @@ struct line_place {
     double ahead_ms; /* run times of all before */
 };
 struct line {
+    uint64_t key;
     emp_mono_ms at; /* of the places; since then: */
     double went_ms;
     struct line_place came[LINE_CAME]; /* with the run time of each */
@@ -307,6 +308,17 @@ struct line {
     double stretch; /* a job's time with its machine, over its run time */
     struct line_place *places;
     uint32_t count;
+};
+
+/* Who looks for telling times. Each has its own notes, so that who only asks changes nothing of
+ * what jobs are told (and a recording replays the same). */
+enum watcher { WATCHER_TELLS, WATCHER_ASKS };
+struct watch {
+    struct line *lines;
+    size_t line_count, line_cap;
+    struct emp_map by_key;
+    int64_t second; /* machines were weighed, so many in it: */
+    uint64_t weighed;
 };
 
 struct idempotency_entry {
@@ -372,11 +384,7 @@ struct emp_core {
 
     struct emp_duration duration;
     struct emp_eta_errors eta;
-    struct line *lines;
-    size_t line_count, line_cap;
-    struct emp_map line_by_key;
-    int64_t looked_second; /* machines were weighed for telling times, so often in it */
-    uint32_t looks;
+    struct watch watch[2]; /* by enum watcher */
     struct job *submitted; /* in this step; its reply is action number: */
     size_t submitted_reply;
     struct emp_learned_item *learned; /* changed, not yet written */
@@ -548,7 +556,6 @@ bool emp_core_guess_run(struct emp_core *c, const struct job *j, const struct ma
 
 /* eta.c */
 void emp_eta_saw(struct emp_core *c, struct class *k, const struct verdict *v);
-void emp_eta_came(struct emp_core *c, const struct job *j); /* it was submitted, and waits */
 void emp_eta_went(struct emp_core *c, const struct job *j); /* it got a machine */
 void emp_eta_tell_submitted(struct emp_core *c, struct job *j, struct emp_eta *ret);
 void emp_eta_learn_from(struct emp_core *c, const struct job *j);

@@ -110,6 +110,37 @@ static void why_there_is_no_time(void **state)
     assert_text(told(w, &s).reason, "draining");
 }
 
+/* More lines than are kept: they start over, and each is told again what stands in it. */
+static void many_lines(void **state)
+{
+    struct world *w = *state;
+    enum { SERVICES = 600 };
+    static char names[SERVICES][8];
+    static struct emp_str services[SERVICES];
+    for (int i = 0; i < SERVICES; i++) {
+        snprintf(names[i], sizeof names[i], "s%d", i);
+        services[i] = emp_str_z(names[i]);
+    }
+    struct emp_machine_facts f = world_facts("m", "fast-lane", 1);
+    f.services = services;
+    f.service_count = SERVICES;
+    world_hello(w, 10, &f, NULL, 0, NULL, 0);
+    struct emp_job_spec s = world_spec("s0");
+    world_submit(w, &s);
+    for (int i = 0; i < SERVICES; i++) {
+        s = world_spec(names[i]);
+        orderly(told(w, &s));
+        orderly(asked(w, w->reply.job));
+    }
+    s = world_spec("s7");
+    for (int i = 0; i < 50; i++)
+        world_submit(w, &s);
+    struct emp_eta last = w->reply.eta;
+    s = world_spec("s8");
+    orderly(last);
+    assert_true(last.start_p50_ms > told(w, &s).start_p50_ms + 100000);
+}
+
 static void models_are_fetched_and_loaded_first(void **state)
 {
     struct world *w = *state;
@@ -205,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(a_free_machine_is_taken_at_once),
         STORY(the_queue_ahead_is_counted),
+        STORY(many_lines),
         STORY(why_there_is_no_time),
         STORY(models_are_fetched_and_loaded_first),
         STORY(asking_changes_nothing),
