@@ -51,4 +51,18 @@ void emp_arena_give_back(struct emp_arena *a, void *p, size_t bytes);
         }                                                                        \
     } while (0)
 
+/* Makes room for the element at `index` in a (ptr, cap) array held in an arena; what is new is
+ * zero. It grows by doubling, from `first` on. */
+#define emp_arena_reach(a, ptr, index, cap, first)                                                \
+    do {                                                                                          \
+        if ((index) >= (cap)) {                                                                   \
+            size_t emp_reach_ = (cap) ? (cap) : (first);                                          \
+            while (emp_reach_ <= (index))                                                         \
+                emp_reach_ *= 2;                                                                  \
+            (ptr) =                                                                               \
+                emp_arena_realloc((a), (ptr), (cap) * sizeof *(ptr), emp_reach_ * sizeof *(ptr)); \
+            (cap) = emp_reach_;                                                                   \
+        }                                                                                         \
+    } while (0)
+
 #endif

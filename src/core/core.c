@@ -92,14 +92,7 @@ void emp_core_free(struct emp_core *c)
 
 struct model_entry *emp_core_model_entry(struct emp_core *c, uint32_t name)
 {
-    if (name >= c->model_cap) {
-        size_t cap = c->model_cap ? c->model_cap : 64;
-        while (cap <= name)
-            cap *= 2;
-        c->models = emp_arena_realloc(&c->arena, c->models, c->model_cap * sizeof *c->models,
-                                      cap * sizeof *c->models);
-        c->model_cap = cap;
-    }
+    emp_arena_reach(&c->arena, c->models, name, c->model_cap, 64);
     struct model_entry *e = c->models[name];
     if (e)
         return e;

@@ -202,21 +202,16 @@ static bool may_look(struct emp_core *c, struct watch *w)
     return true;
 }
 
-/* As explain does, but no decision may come out otherwise for it. */
 static void look(struct emp_core *c, struct job *j, struct foresight *f)
 {
-    struct class *k = j->class;
     struct verdict v;
-    bool has_home = k->has_home;
-    c->pass++; /* no promises of the last pass */
-    emp_core_decide(c, k, j, &v);
-    k->has_home = has_home;
+    emp_core_weigh(c, j, &v);
     see(c, &v, f);
     if (v.best)
         return;
     struct emp_str why = emp_str_z(emp_core_why_waiting(c, j, &v, &c->scratch));
     if (f->why == NULL)
-        f->why = emp_arena_alloc(&k->arena, WHY_MAX);
+        f->why = emp_arena_alloc(&j->class->arena, WHY_MAX);
     f->why_len = why.len < WHY_MAX ? why.len : WHY_MAX;
     memcpy(f->why, why.ptr, f->why_len);
 }
@@ -334,12 +329,9 @@ void emp_eta_learn_from(struct emp_core *c, const struct job *j)
 
 int emp_core_expect(struct emp_core *c, struct emp_now now, emp_job_num num, struct emp_eta *ret)
 {
-    struct job *j = emp_job_find(c, num);
+    struct job *j = emp_core_asked(c, now, num);
     if (j == NULL)
         return EMP_E_NOT_FOUND;
-    emp_arena_reset(&c->scratch);
-    if (now.mono > c->now.mono)
-        c->now = now;
     expect(c, j, ret, NULL);
     return 0;
 }

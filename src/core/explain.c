@@ -66,12 +66,30 @@ const char *emp_core_why_waiting(struct emp_core *c, const struct job *j, const 
                             EMP_STR_FMT(name));
 }
 
+void emp_core_weigh(struct emp_core *c, struct job *j, struct verdict *v)
+{
+    bool has_home = j->class->has_home;
+    c->pass++; /* no promises of the last pass */
+    emp_core_decide(c, j->class, j, v);
+    j->class->has_home = has_home;
+}
+
+struct job *emp_core_asked(struct emp_core *c, struct emp_now now, emp_job_num num)
+{
+    struct job *j = emp_job_find(c, num);
+    if (j == NULL)
+        return NULL;
+    emp_arena_reset(&c->scratch);
+    if (now.mono > c->now.mono)
+        c->now = now;
+    return j;
+}
+
 static void explain_waiting(struct emp_core *c, struct job *j, struct emp_arena *arena,
                             struct emp_explanation *x)
 {
     struct verdict v;
-    c->pass++; /* no promises of the last pass */
-    emp_core_decide(c, j->class, j, &v);
+    emp_core_weigh(c, j, &v);
     struct candidate *best[CANDIDATES_SHOWN];
     x->waiting = true;
     x->count = emp_core_best_first(&v, best, CANDIDATES_SHOWN);
@@ -91,12 +109,9 @@ static void explain_waiting(struct emp_core *c, struct job *j, struct emp_arena 
 int emp_core_explain(struct emp_core *c, struct emp_now now, emp_job_num num,
                      struct emp_arena *arena, struct emp_explanation *ret)
 {
-    struct job *j = emp_job_find(c, num);
+    struct job *j = emp_core_asked(c, now, num);
     if (j == NULL)
         return EMP_E_NOT_FOUND;
-    emp_arena_reset(&c->scratch);
-    if (now.mono > c->now.mono)
-        c->now = now;
     *ret = (struct emp_explanation){
         .models = j->class->spec.models,
         .model_count = j->class->spec.model_count,

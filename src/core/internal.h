@@ -283,7 +283,7 @@ struct model_entry {
     struct emp_learned_mark load_mark;
     uint64_t uses;
     struct emp_heat heat;  /* of assignments, anywhere */
-    double found_none;     /* share of jobs that came lately and found no idle machine of these: */
+    double found_none;     /* share of jobs that came lately and found none of these idle: */
     struct machine **warm; /* machines where it can be used at once: from memory, or, where nothing
                               is loaded, from the disk */
     uint32_t warm_count, warm_cap;
@@ -560,7 +560,12 @@ void emp_eta_went(struct emp_core *c, const struct job *j); /* it got a machine 
 void emp_eta_tell_submitted(struct emp_core *c, struct job *j, struct emp_eta *ret);
 void emp_eta_learn_from(struct emp_core *c, const struct job *j);
 
-/* explain.c: a sentence, in the arena */
+/* explain.c: for who asks between steps */
+struct job *emp_core_asked(struct emp_core *c, struct emp_now now,
+                           emp_job_num num); /* a live one; scratch is empty then. NULL: none */
+/* As scheduling would now; no decision comes out otherwise for it. */
+void emp_core_weigh(struct emp_core *c, struct job *j, struct verdict *v);
+/* A sentence, in the arena. */
 const char *emp_core_why_waiting(struct emp_core *c, const struct job *j, const struct verdict *v,
                                  struct emp_arena *arena);
 

@@ -6,6 +6,8 @@
  * machine when it is forgotten; of models that machines brought with them none is kept. */
 #include "core/internal.h"
 
+#include "base/bytes.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -28,14 +30,8 @@ static void rates_put(struct emp_core *c, const char *prefix, uint32_t name,
                       const struct emp_rate *rates, uint32_t n)
 {
     unsigned char *bytes = emp_arena_alloc(c->out->arena, (size_t)n * RATE_BYTES), *at = bytes;
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t bits;
-        memcpy(&bits, &rates[i].value, sizeof bits);
-        for (int b = 0; b < 8; b++)
-            *at++ = (unsigned char)(bits >> 8 * b);
-        for (int b = 0; b < 4; b++)
-            *at++ = (unsigned char)(rates[i].n >> 8 * b);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        at = emp_bytes_put(emp_bytes_put_double(at, rates[i].value), rates[i].n, 4);
     row_put(c, prefix, emp_core_name(c, name), bytes, n * RATE_BYTES);
 }
 
@@ -44,13 +40,8 @@ static void rates_get(const struct emp_change_learned *l, struct emp_rate *rates
 {
     const unsigned char *at = l->bytes;
     for (uint32_t i = 0; i < n && l->length == n * RATE_BYTES; i++) {
-        struct emp_rate r = {0};
-        uint64_t bits = 0;
-        for (int b = 0; b < 8; b++)
-            bits |= (uint64_t)*at++ << 8 * b;
-        for (int b = 0; b < 4; b++)
-            r.n |= (uint32_t)*at++ << 8 * b;
-        memcpy(&r.value, &bits, sizeof bits);
+        struct emp_rate r = {.value = emp_bytes_get_double(&at)};
+        r.n = (uint32_t)emp_bytes_get(&at, 4);
         if (isfinite(r.value) && r.value >= 0)
             rates[i] = r;
     }

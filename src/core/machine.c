@@ -69,14 +69,7 @@ bool emp_machine_serves(const struct emp_core *c, const struct machine *m, struc
 
 static void region_add(struct emp_core *c, uint32_t region, int slots, int busy)
 {
-    if (region >= c->region_cap) {
-        size_t cap = c->region_cap ? c->region_cap : 64;
-        while (cap <= region)
-            cap *= 2;
-        c->regions = emp_arena_realloc(&c->arena, c->regions, c->region_cap * sizeof *c->regions,
-                                       cap * sizeof *c->regions);
-        c->region_cap = cap;
-    }
+    emp_arena_reach(&c->arena, c->regions, region, c->region_cap, 64);
     c->regions[region].slots += (uint32_t)slots;
     c->regions[region].busy += (uint32_t)busy;
 }

@@ -143,7 +143,7 @@ static void on_hello(struct emp_core *c, emp_link link, const struct emp_message
         .pool = emp_pool_name(c, m->pool),
     };
     leases_reconcile(c, m, h);
-    if (m->planned_count || m->spare.count)
+    if (m->planned_count)
         emp_plan_send(c, m);
     emp_machine_slots_changed(c, m);
     emp_machine_persist(c, m);

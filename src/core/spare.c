@@ -14,10 +14,10 @@
 /* ---- crowding: what the next jobs are to expect ---- */
 
 struct crowd {
-    struct model_entry *key; /* NULL: no models, no crowd */
-    double all_busy;         /* chance that all machines where it is warm are */
-    uint32_t warm;           /* how many these are */
-    double waiting_ms;       /* of an hour's uses, were they so always */
+    double all_busy;   /* chance that all machines where it is warm are */
+    double found_none; /* share of its jobs that found all of them busy */
+    uint32_t warm;     /* how many these are */
+    double waiting_ms; /* of an hour's uses, were they so always */
 };
 
 /* The one that decides where its jobs go: the largest of those that stand for themselves. */
@@ -63,12 +63,12 @@ static double all_slots_busy(const struct emp_core *c, const struct machine *m)
     return pow(share > least ? share : least, m->facts.slots ? m->facts.slots : 1);
 }
 
-static void crowd_init(const struct emp_core *c, const struct class *k, struct model_entry *key,
-                       struct crowd *ret)
+static void crowd_init(const struct emp_core *c, const struct class *k,
+                       const struct model_entry *key, struct crowd *ret)
 {
     const double at_most = 600; /* an hour's: beyond that it is no longer any one machine's doing */
     double uses = emp_heat_per_hour(&key->heat, c->now.mono);
-    *ret = (struct crowd){.key = key, .all_busy = 1};
+    *ret = (struct crowd){.all_busy = 1};
     ret->waiting_ms = (uses < at_most ? uses : at_most) * (double)k->mean_ms;
     for (uint32_t i = 0; i < key->warm_count; i++) {
         if (!key->warm[i]->link)
@@ -76,6 +76,7 @@ static void crowd_init(const struct emp_core *c, const struct class *k, struct m
         ret->all_busy *= all_slots_busy(c, key->warm[i]);
         ret->warm++;
     }
+    ret->found_none = ret->warm ? key->found_none : 1;
 }
 
 /* Expected waiting of the next hour's jobs; `more`: the chance that a further machine is busy, 1
@@ -84,7 +85,7 @@ static void crowd_init(const struct emp_core *c, const struct class *k, struct m
 static int64_t crowd_ms(const struct crowd *w, double more)
 {
     double all_busy = w->all_busy * more;
-    double found_none = (w->warm ? w->key->found_none : 1) * (1 - (1 - more) / (w->warm + 1));
+    double found_none = w->found_none * (1 - (1 - more) / (w->warm + 1));
     return (int64_t)(w->waiting_ms * (all_busy > found_none ? all_busy : found_none));
 }
 

@@ -1,6 +1,7 @@
 /* What was learned of run times as rows for the store: row 0 is the regression, the errors and the
  * load; each other one a page of likes. Fixed-width little-endian numbers. Reading trusts nothing:
  * what is not exactly of this form is refused before anything is changed. */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "policy/duration_internal.h"
 
@@ -19,49 +20,16 @@ _Static_assert(8 + (int)PAGE * (int)LIKE_BYTES <= (int)EMP_DURATION_ROW_BYTES_MA
 
 /* ---- numbers ---- */
 
-static unsigned char *put(unsigned char *at, uint64_t v, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        *at++ = (unsigned char)(v >> 8 * i);
-    return at;
-}
-
-static uint64_t get(const unsigned char **at, int bytes)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < bytes; i++)
-        v |= (uint64_t) * (*at)++ << 8 * i;
-    return v;
-}
-
-static unsigned char *put_double(unsigned char *at, double d)
-{
-    uint64_t bits;
-    memcpy(&bits, &d, sizeof bits);
-    return put(at, bits, 8);
-}
-
-static unsigned char *put_float(unsigned char *at, float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return put(at, bits, 4);
-}
-
 static double get_double(const unsigned char **at, bool *bad)
 {
-    uint64_t bits = get(at, 8);
-    double d;
-    memcpy(&d, &bits, sizeof d);
+    double d = emp_bytes_get_double(at);
     *bad |= !(fabs(d) < 1e15);
     return d;
 }
 
 static float get_float(const unsigned char **at, bool *bad)
 {
-    uint32_t bits = (uint32_t)get(at, 4);
-    float f;
-    memcpy(&f, &bits, sizeof f);
+    float f = emp_bytes_get_float(at);
     *bad |= !(fabsf(f) < 1e9F);
     return f;
 }
@@ -90,16 +58,16 @@ static void save_head(struct emp_duration_state *s, struct emp_arena *arena,
                       struct emp_duration_row *ret)
 {
     double *at[NUMBERS];
-    unsigned char *bytes = emp_arena_alloc(arena, HEAD_BYTES), *p = put(bytes, LAYOUT, 8);
-    p = put(p, s->observed, 8);
+    unsigned char *bytes = emp_arena_alloc(arena, HEAD_BYTES), *p = emp_bytes_put(bytes, LAYOUT, 8);
+    p = emp_bytes_put(p, s->observed, 8);
     for (int i = 0; i < LEVELS; i++)
-        p = put(p, s->level[i].hand, 4);
+        p = emp_bytes_put(p, s->level[i].hand, 4);
     numbers(s, at);
     for (int i = 0; i < NUMBERS; i++)
-        p = put_double(p, *at[i]);
+        p = emp_bytes_put_double(p, *at[i]);
     for (int i = 0; i < LEVELS + 2; i++)
         for (int b = 0; b < EMP_CONFORM_BINS; b++)
-            p = put_float(p, errors(s, i)->bins[b]);
+            p = emp_bytes_put_float(p, errors(s, i)->bins[b]);
     *ret = (struct emp_duration_row){0, bytes, HEAD_BYTES};
 }
 
@@ -108,11 +76,11 @@ static int load_head(struct emp_duration_state *s, const struct emp_duration_row
     const unsigned char *p = row->bytes;
     double *at[NUMBERS], value[NUMBERS];
     float bins[LEVELS + 2][EMP_CONFORM_BINS];
-    bool bad = row->length != HEAD_BYTES || get(&p, 8) != LAYOUT;
-    uint64_t observed = bad ? 0 : get(&p, 8);
+    bool bad = row->length != HEAD_BYTES || emp_bytes_get(&p, 8) != LAYOUT;
+    uint64_t observed = bad ? 0 : emp_bytes_get(&p, 8);
     uint32_t hand[LEVELS];
     for (int i = 0; i < LEVELS && !bad; i++) {
-        hand[i] = (uint32_t)get(&p, 4);
+        hand[i] = (uint32_t)emp_bytes_get(&p, 4);
         bad |= hand[i] >= EMP_DURATION_LIKES_MAX;
     }
     for (int i = 0; i < NUMBERS && !bad; i++)
@@ -142,10 +110,10 @@ static void save_page(const struct level *l, uint32_t page, struct emp_arena *ar
 {
     uint32_t from = page * PAGE, n = l->count - from < PAGE ? l->count - from : PAGE;
     unsigned char *bytes = emp_arena_alloc(arena, 8 + (size_t)n * LIKE_BYTES);
-    unsigned char *p = put(bytes, LAYOUT, 8);
+    unsigned char *p = emp_bytes_put(bytes, LAYOUT, 8);
     for (uint32_t i = from; i < from + n; i++) {
-        p = put(put(p, l->likes[i].key, 8), l->likes[i].touched, 8);
-        p = put_float(put_float(p, l->likes[i].weight), l->likes[i].off);
+        p = emp_bytes_put(emp_bytes_put(p, l->likes[i].key, 8), l->likes[i].touched, 8);
+        p = emp_bytes_put_float(emp_bytes_put_float(p, l->likes[i].weight), l->likes[i].off);
     }
     ret->bytes = bytes;
     ret->length = 8 + n * LIKE_BYTES;
@@ -157,9 +125,11 @@ static int load_page(struct emp_arena *arena, struct level *l, uint32_t page,
     const unsigned char *p = row->bytes;
     struct like like[PAGE];
     uint32_t n = row->length > 8 ? (row->length - 8) / LIKE_BYTES : 0;
-    bool bad = n == 0 || n > PAGE || row->length != 8 + n * LIKE_BYTES || get(&p, 8) != LAYOUT;
+    bool bad = n == 0 || n > PAGE || row->length != 8 + n * LIKE_BYTES ||
+               emp_bytes_get(&p, 8) != LAYOUT;
     for (uint32_t i = 0; i < n && !bad; i++) {
-        like[i] = (struct like){.key = get(&p, 8), .touched = get(&p, 8)};
+        like[i] = (struct like){.key = emp_bytes_get(&p, 8)};
+        like[i].touched = emp_bytes_get(&p, 8);
         like[i].weight = get_float(&p, &bad);
         like[i].off = get_float(&p, &bad);
         bad |= like[i].weight < 0 || like[i].touched > INT64_MAX;

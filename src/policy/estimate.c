@@ -6,6 +6,7 @@
  * near 289 and a class that changed its ways is believed again after a few hundred runs. */
 #include "policy/estimate.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "domain/limits.h"
 
@@ -145,21 +146,6 @@ int64_t emp_estimate_left(const struct emp_estimate *e, int64_t ran_ms, int64_t 
 /* ---- bytes: version, observations, number of entries, zero; then (bin, weight as IEEE 754
  * single), ascending; little-endian ---- */
 
-static unsigned char *put(unsigned char *at, uint32_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        *at++ = (unsigned char)(value >> 8 * i);
-    return at;
-}
-
-static uint32_t get(const unsigned char *at, unsigned bytes)
-{
-    uint32_t value = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        value |= (uint32_t)at[i] << 8 * i;
-    return value;
-}
-
 uint32_t emp_estimate_save(const struct emp_estimate *e, unsigned char out[EMP_ESTIMATE_BYTES_MAX])
 {
     unsigned char *at = out + HEAD_BYTES;
@@ -167,13 +153,11 @@ uint32_t emp_estimate_save(const struct emp_estimate *e, unsigned char out[EMP_E
     for (uint32_t i = 0; i < EMP_ESTIMATE_BINS; i++) {
         if (!(e->bins[i] > 0))
             continue;
-        uint32_t bits;
-        memcpy(&bits, &e->bins[i], sizeof bits);
-        at = put(at, i, 2);
-        at = put(at, bits, 4);
+        at = emp_bytes_put_float(emp_bytes_put(at, i, 2), e->bins[i]);
         entries++;
     }
-    put(put(put(put(out, LAYOUT, 4), e->observations, 4), entries, 4), 0, 4);
+    unsigned char *head = emp_bytes_put(emp_bytes_put(out, LAYOUT, 4), e->observations, 4);
+    emp_bytes_put(emp_bytes_put(head, entries, 4), 0, 4);
     return (uint32_t)(at - out);
 }
 
@@ -182,10 +166,9 @@ static bool load_entries(struct emp_estimate *e, const unsigned char *at, uint32
 {
     double sum = 0;
     uint32_t lowest = 0;
-    for (uint32_t k = 0; k < entries; k++, at += ENTRY_BYTES) {
-        uint32_t bin = get(at, 2), bits = get(at + 2, 4);
-        float weight;
-        memcpy(&weight, &bits, sizeof weight);
+    for (uint32_t k = 0; k < entries; k++) {
+        uint32_t bin = (uint32_t)emp_bytes_get(&at, 2);
+        float weight = emp_bytes_get_float(&at);
         if (bin < lowest || bin >= EMP_ESTIMATE_BINS || !isfinite(weight) || !(weight > 0) ||
             weight > 1e6F)
             return false;
@@ -201,16 +184,17 @@ int emp_estimate_load(struct emp_estimate *e, const void *bytes, uint32_t length
 {
     const unsigned char *at = bytes;
     emp_estimate_init(e);
-    if (length < HEAD_BYTES || get(at, 4) != LAYOUT || get(at + 12, 4) != 0)
+    if (length < HEAD_BYTES || emp_bytes_get(&at, 4) != LAYOUT)
         return EMP_E_INVALID;
 
-    uint32_t entries = get(at + 8, 4);
-    if (entries > EMP_ESTIMATE_BINS || length != HEAD_BYTES + entries * ENTRY_BYTES ||
-        !load_entries(e, at + HEAD_BYTES, entries)) {
+    uint32_t observations = (uint32_t)emp_bytes_get(&at, 4);
+    uint32_t entries = (uint32_t)emp_bytes_get(&at, 4);
+    if (emp_bytes_get(&at, 4) != 0 || entries > EMP_ESTIMATE_BINS ||
+        length != HEAD_BYTES + entries * ENTRY_BYTES || !load_entries(e, at, entries)) {
         emp_estimate_init(e);
         return EMP_E_INVALID;
     }
-    e->observations = get(at + 4, 4);
+    e->observations = observations;
     return 0;
 }
 

@@ -3,11 +3,11 @@
  * errors up to a factor of two, either way, that are soon outweighed. */
 #include "policy/eta.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "domain/limits.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { LAYOUT = 1, ROW_BYTES = 4 + 4 * EMP_CONFORM_BINS };
 
@@ -84,13 +84,9 @@ bool emp_eta_changed(struct emp_eta_errors *e, struct emp_arena *arena, struct e
             continue;
         k->changed = false;
         unsigned char *bytes = emp_arena_alloc(arena, ROW_BYTES), *at = bytes;
-        *at++ = LAYOUT, *at++ = 0, *at++ = 0, *at++ = 0;
-        for (int i = 0; i < EMP_CONFORM_BINS; i++) {
-            uint32_t bits;
-            memcpy(&bits, &k->errors.bins[i], sizeof bits);
-            for (int b = 0; b < 4; b++)
-                *at++ = (unsigned char)(bits >> 8 * b);
-        }
+        at = emp_bytes_put(at, LAYOUT, 4);
+        for (int i = 0; i < EMP_CONFORM_BINS; i++)
+            at = emp_bytes_put_float(at, k->errors.bins[i]);
         *ret = (struct emp_eta_row){n, bytes, ROW_BYTES};
         return true;
     }
@@ -101,14 +97,10 @@ int emp_eta_load(struct emp_eta_errors *e, const struct emp_eta_row *row)
 {
     const unsigned char *at = row->bytes;
     struct emp_conform errors;
-    if (row->number >= EMP_ETA_ROWS || row->length != ROW_BYTES || at[0] != LAYOUT || at[1] ||
-        at[2] || at[3])
+    if (row->number >= EMP_ETA_ROWS || row->length != ROW_BYTES || emp_bytes_get(&at, 4) != LAYOUT)
         return EMP_E_INVALID;
-    at += 4;
-    for (int i = 0; i < EMP_CONFORM_BINS; i++, at += 4) {
-        uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-                        (uint32_t)at[3] << 24;
-        memcpy(&errors.bins[i], &bits, sizeof bits);
+    for (int i = 0; i < EMP_CONFORM_BINS; i++) {
+        errors.bins[i] = emp_bytes_get_float(&at);
         if (!(errors.bins[i] >= 0 && errors.bins[i] < 1e6F))
             return EMP_E_INVALID;
     }

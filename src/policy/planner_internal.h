@@ -27,7 +27,7 @@ struct emp_planner {
     struct emp_place_settings place, place_certain; /* certain: where demand is known */
     struct emp_intern names, services; /* names: of pools, regions, customers; never many */
     struct emp_planner_facts *sets;    /* by series number */
-    uint32_t set_cap;
+    size_t set_cap;
     struct emp_planner_pool *pools; /* by name */
     size_t pool_cap;
     bool loading; /* rows came; the log has to be told that there are no more */

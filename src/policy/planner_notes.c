@@ -16,15 +16,7 @@ uint32_t emp_planner_name(struct emp_planner *p, struct emp_str s)
 
 struct emp_planner_facts *emp_planner_facts_of(struct emp_planner *p, uint32_t set)
 {
-    if (set >= p->set_cap) {
-        uint32_t cap = p->set_cap ? p->set_cap : 256;
-        while (cap <= set)
-            cap *= 2;
-        p->sets = emp_arena_realloc(&p->arena, p->sets, p->set_cap * sizeof *p->sets,
-                                    cap * sizeof *p->sets);
-        memset(p->sets + p->set_cap, 0, (cap - p->set_cap) * sizeof *p->sets);
-        p->set_cap = cap;
-    }
+    emp_arena_reach(&p->arena, p->sets, set, p->set_cap, 256);
     struct emp_planner_facts *f = &p->sets[set];
     if (f->generation != p->usage.series[set].generation || f->run_ms <= 0)
         *f = (struct emp_planner_facts){.generation = p->usage.series[set].generation, .weight = 1};

@@ -15,14 +15,7 @@ void emp_sim_store_release(struct emp_sim_store *s)
 
 static struct emp_sim_stored_job *job_at(struct emp_sim_store *s, emp_job_num num)
 {
-    if (num >= s->job_cap) {
-        size_t cap = s->job_cap ? s->job_cap : 256;
-        while (cap <= num)
-            cap *= 2;
-        s->jobs = emp_arena_realloc(&s->arena, s->jobs, s->job_cap * sizeof *s->jobs,
-                                    cap * sizeof *s->jobs);
-        s->job_cap = cap;
-    }
+    emp_arena_reach(&s->arena, s->jobs, num, s->job_cap, 256);
     return &s->jobs[num];
 }
 

@@ -32,14 +32,7 @@ struct emp_sim_deletion {
 
 struct emp_sim_file *emp_sim_agent_file(struct emp_sim_agent *a, uint32_t model)
 {
-    if (model >= a->file_cap) {
-        size_t cap = a->file_cap ? a->file_cap : 32;
-        while (cap <= model)
-            cap *= 2;
-        a->files = emp_arena_realloc(&a->system->world.arena, a->files,
-                                     a->file_cap * sizeof *a->files, cap * sizeof *a->files);
-        a->file_cap = cap;
-    }
+    emp_arena_reach(&a->system->world.arena, a->files, model, a->file_cap, 32);
     return &a->files[model];
 }
 

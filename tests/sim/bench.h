@@ -58,6 +58,8 @@ void bench_release(struct bench *b);
 /* Fails the test at a violation. Runs after each other on one trace are each other's equals. */
 void bench_run(struct bench *b, const char *policy, uint64_t seed);
 
+/* The line of a log at `at`, cut to fit into `text`; returns where the next one begins. */
+const char *bench_line(const char *at, char *text, size_t size);
 /* How many lines of the log have these words in them. */
 uint32_t bench_lines(const struct bench *b, const char *words);
 

@@ -103,10 +103,10 @@ struct told {
 static struct told told_by(const struct bench *b)
 {
     struct told t = {0};
-    for (const char *at = b->log; at && *at; at = strchr(at, '\n'), at += at != NULL) {
+    for (const char *at = b->log; *at;) {
         char what[160];
         long long model, bytes;
-        snprintf(what, sizeof what, "%.*s", (int)strcspn(at, "\n"), at);
+        at = bench_line(at, what, sizeof what);
         const char *word = strstr(what, "fetches model ");
         if (word && sscanf(word, "fetches model %lld, %lld bytes", &model, &bytes) == 2)
             t.begun_bytes += bytes;

@@ -46,14 +46,7 @@ void emp_sim_oracle_wrong(struct emp_sim_oracle *o, const char *fmt, ...)
 
 struct emp_sim_oracle_job *emp_sim_oracle_job(struct emp_sim_oracle *o, emp_job_num num)
 {
-    if (num >= o->job_cap) {
-        size_t cap = o->job_cap ? o->job_cap : 256;
-        while (cap <= num)
-            cap *= 2;
-        o->jobs = emp_arena_realloc(&o->arena, o->jobs, o->job_cap * sizeof *o->jobs,
-                                    cap * sizeof *o->jobs);
-        o->job_cap = cap;
-    }
+    emp_arena_reach(&o->arena, o->jobs, num, o->job_cap, 256);
     return &o->jobs[num];
 }
 

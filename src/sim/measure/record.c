@@ -7,27 +7,13 @@
 static struct emp_measure_copy *copy_at(struct emp_measure *m, struct emp_measure_place *p,
                                         uint32_t model)
 {
-    if (model >= p->copy_cap) {
-        size_t cap = p->copy_cap ? p->copy_cap : 64;
-        while (cap <= model)
-            cap *= 2;
-        p->copies = emp_arena_realloc(&m->arena, p->copies, p->copy_cap * sizeof *p->copies,
-                                      cap * sizeof *p->copies);
-        p->copy_cap = cap;
-    }
+    emp_arena_reach(&m->arena, p->copies, model, p->copy_cap, 64);
     return &p->copies[model];
 }
 
 static uint32_t *holders_of(struct emp_measure *m, uint32_t model)
 {
-    if (model >= m->holder_cap) {
-        size_t cap = m->holder_cap ? m->holder_cap : 256;
-        while (cap <= model)
-            cap *= 2;
-        m->holders = emp_arena_realloc(&m->arena, m->holders, m->holder_cap * sizeof *m->holders,
-                                       cap * sizeof *m->holders);
-        m->holder_cap = cap;
-    }
+    emp_arena_reach(&m->arena, m->holders, model, m->holder_cap, 256);
     return &m->holders[model];
 }
 

@@ -144,6 +144,27 @@ static void reserve_makes_room(void **state)
     emp_arena_release(&a);
 }
 
+static void reach_makes_room_of_zeros(void **state)
+{
+    (void)state;
+    struct emp_arena a;
+    struct {
+        int *items;
+        size_t cap;
+    } v = {0};
+    emp_arena_init(&a, 0);
+    for (size_t i = 0; i < 100000; i = i * 3 + 1) {
+        emp_arena_reach(&a, v.items, i, v.cap, 8);
+        assert_true(v.cap > i && v.cap % 8 == 0 && (v.cap == 8 || v.cap <= 2 * i));
+        assert_int_equal(v.items[i], 0);
+        assert_int_equal(v.items[v.cap - 1], 0);
+        memset(v.items, 0xff, (i + 1) * sizeof *v.items);
+        for (size_t k = i + 1; k < v.cap; k++)
+            assert_int_equal(v.items[k], 0);
+    }
+    emp_arena_release(&a);
+}
+
 static void printf_and_dup(void **state)
 {
     (void)state;
@@ -214,6 +235,7 @@ int main(void)
         cmocka_unit_test(large_growth_leaves_nothing_behind),
         cmocka_unit_test(last_small_one_grows_in_place),
         cmocka_unit_test(reserve_makes_room),
+        cmocka_unit_test(reach_makes_room_of_zeros),
         cmocka_unit_test(printf_and_dup),
         cmocka_unit_test(impossible_sizes_are_fatal_and_say_so),
     };
