@@ -64,33 +64,33 @@ static void line(struct bench *b, int64_t at, const char *what)
     }
 }
 
-/* By strchr and memcpy alone: sscanf, and under sanitizers snprintf and strcspn, measure all that
- * they are given, and a log is long. */
-const char *bench_line(const char *at, char *text, size_t size)
+/* By memchr: what searches for the end of a string measures all of a long log for each line, under
+ * sanitizers also strchr. */
+bool bench_line(const struct bench *b, size_t *at, char *text, size_t size)
 {
-    const char *end = strchr(at, '\n');
-    size_t length = end ? (size_t)(end - at) : strlen(at);
+    if (*at >= b->log_length)
+        return false;
+    const char *from = b->log + *at, *end = memchr(from, '\n', b->log_length - *at);
+    size_t length = end ? (size_t)(end - from) : b->log_length - *at;
     size_t kept = length < size ? length : size - 1;
-    memcpy(text, at, kept);
+    memcpy(text, from, kept);
     text[kept] = '\0';
-    return at + length + (end != NULL);
+    *at += length + 1;
+    return true;
 }
 
 static void read_log(struct bench *b)
 {
-    for (const char *at = b->log; *at;) {
-        double seconds;
-        char text[512], what[256];
-        at = bench_line(at, text, sizeof text);
+    double seconds;
+    char text[512], what[256];
+    for (size_t at = 0; bench_line(b, &at, text, sizeof text);)
         if (sscanf(text, "%lf %*s %255[^\n]", &seconds, what) == 2)
             line(b, (int64_t)(seconds * 1000 + 0.5), what);
-    }
 }
 
 void bench_run(struct bench *b, const char *policy, uint64_t seed)
 {
     char violation[EMP_SIM_VIOLATION_MAX];
-    size_t length = 0;
     struct emp_measure_run run = {.scenario = &b->scenario,
                                   .trace = &b->trace,
                                   .policy = emp_measure_policy_find(emp_str_z(policy)),
@@ -104,7 +104,7 @@ void bench_run(struct bench *b, const char *policy, uint64_t seed)
     assert_non_null(b->jobs);
     for (uint32_t i = 0; i <= b->job_count; i++)
         b->jobs[i] = (struct bench_job){-1, -1, -1, -1, -1, -1, 0};
-    run.log = open_memstream(&b->log, &length);
+    run.log = open_memstream(&b->log, &b->log_length);
     assert_non_null(run.log);
     emp_measure(&run, &b->figures, violation);
     fclose(run.log);
@@ -117,9 +117,7 @@ uint32_t bench_lines(const struct bench *b, const char *words)
 {
     uint32_t n = 0;
     char text[512];
-    for (const char *at = b->log; *at;) {
-        at = bench_line(at, text, sizeof text);
+    for (size_t at = 0; bench_line(b, &at, text, sizeof text);)
         n += strstr(text, words) != NULL;
-    }
     return n;
 }

@@ -48,7 +48,8 @@ struct bench {
     struct emp_measure_figures figures;
     struct bench_job *jobs; /* [1 … job_count]; [0] is nobody */
     uint32_t job_count;
-    char *log; /* all that happened */
+    char *log; /* all that happened, a line each */
+    size_t log_length;
 };
 
 /* `trace` NULL: one is generated from the seed. Both stay until bench_release. */
@@ -58,8 +59,8 @@ void bench_release(struct bench *b);
 /* Fails the test at a violation. Runs after each other on one trace are each other's equals. */
 void bench_run(struct bench *b, const char *policy, uint64_t seed);
 
-/* The line of a log at `at`, cut to fit into `text`; returns where the next one begins. */
-const char *bench_line(const char *at, char *text, size_t size);
+/* The next line of the log, cut to fit into `text`; false: there is none. *at: 0 at first. */
+bool bench_line(const struct bench *b, size_t *at, char *text, size_t size);
 /* How many lines of the log have these words in them. */
 uint32_t bench_lines(const struct bench *b, const char *words);
 

@@ -103,10 +103,9 @@ struct told {
 static struct told told_by(const struct bench *b)
 {
     struct told t = {0};
-    for (const char *at = b->log; *at;) {
-        char what[160];
+    char what[160];
+    for (size_t at = 0; bench_line(b, &at, what, sizeof what);) {
         long long model, bytes;
-        at = bench_line(at, what, sizeof what);
         const char *word = strstr(what, "fetches model ");
         if (word && sscanf(word, "fetches model %lld, %lld bytes", &model, &bytes) == 2)
             t.begun_bytes += bytes;
